@@ -1,0 +1,35 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "containerpilot/supervisor/result.h"
+
+namespace containerpilot::discovery {
+
+/// One address of one interface of this host.
+struct InterfaceAddress {
+  std::string interface;
+  std::string ip;  ///< textual, v4 or v6
+  friend bool operator==(const InterfaceAddress&, const InterfaceAddress&) = default;
+};
+
+struct ChosenAddress {
+  std::string ip;
+  std::string why;  ///< "'eth0:inet' matched eth0 192.0.2.2"
+};
+
+/// Every address of every interface, up or down, in the order the interfaces language defines: by
+/// interface name, then by 16-byte address. Errors: kIo.
+Result<std::vector<InterfaceAddress>> list_addresses();
+
+/// Checks one spec: "eth0", "eth0:inet6", "eth0[1]", "inet", "inet6", "10.0.0.0/8", "static:10.0.0.1".
+/// Errors: kInvalid with the accepted forms. Pure.
+Status check_interface_spec(const std::string& spec);
+
+/// First spec that matches wins; within a spec, list order. Source: spec v3, section 5.5.
+/// Errors: kInvalid (all bad specs, one per line), kNotFound (specs and candidates listed). Pure.
+Result<ChosenAddress> choose_address(const std::vector<std::string>& specs,
+                                     const std::vector<InterfaceAddress>& candidates);
+
+}  // namespace containerpilot::discovery

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "containerpilot/discovery/catalog.h"
+#include "containerpilot/discovery/spec.h"
+#include "containerpilot/supervisor/reactor.h"
+
+namespace containerpilot::discovery {
+
+/// What a status page shows of one entry.
+struct EntryState {
+  ServiceSpec service;
+  bool registered = false;
+  bool withdrawn = false;  ///< maintenance, drain or job stopped
+  Health health = Health::kCritical;
+  std::string output;
+  std::string last_error;  ///< empty while the catalog answers
+};
+
+struct RegistrarStats {
+  std::uint64_t calls_ok = 0, calls_failed = 0;
+  bool catalog_up = true;  ///< false from the first failed call until the next good one
+};
+
+/// Keeps this instance's entries in the catalog true: says what should stand there, compares, repairs.
+/// A lost, altered or wiped entry is put right; failures are retried with back-off, warned of once and
+/// reported as over once. Loop thread only.
+class Registrar {
+ public:
+  /// Told of each finished call: operation ("register", "update", "deregister", "list"), result, time taken.
+  using CallObserver = std::function<void(std::string_view operation, bool ok, Duration latency)>;
+
+  Registrar(Reactor& reactor, Catalog& catalog);
+  ~Registrar();
+  Registrar(const Registrar&) = delete;
+  Registrar& operator=(const Registrar&) = delete;
+
+  /// Adds an entry, or changes its description. Registered at once when it has an initial status, else
+  /// at the first report().
+  void add(const ServiceSpec& service);
+  /// A check result or heartbeat: sent at once (registering first if need be). Undoes withdraw().
+  void report(const std::string& id, Health health, const std::string& output);
+  /// Takes the entry out of the catalog until the next report(). `done` runs when the catalog said so,
+  /// or gave up after `bound`; never inside the call.
+  void withdraw(const std::string& id, Duration bound, std::function<void()> done);
+  /// Withdraws and forgets.
+  void remove(const std::string& id, Duration bound, std::function<void()> done);
+  /// Withdraws everything at once, telemetry's entry first, and calls `done` within `bound`.
+  void shutdown(Duration bound, std::function<void()> done);
+
+  [[nodiscard]] std::vector<EntryState> entries() const;
+  [[nodiscard]] RegistrarStats stats() const;
+  void observe_calls(CallObserver observer);
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace containerpilot::discovery

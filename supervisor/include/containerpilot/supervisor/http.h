@@ -1,0 +1,162 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "containerpilot/supervisor/reactor.h"
+#include "containerpilot/supervisor/result.h"
+
+namespace containerpilot {
+
+using Headers = std::vector<std::pair<std::string, std::string>>;
+/// First header of that name, compared without case; null when absent.
+const std::string* find_header(const Headers& headers, std::string_view name);
+
+// ---- server: control socket and embedded catalog ----
+
+struct HttpServerRequest {
+  std::string method;  ///< upper case
+  std::string target;  ///< as sent
+  std::string path;    ///< percent-decoded, without the query
+  std::vector<std::pair<std::string, std::string>> query;  ///< decoded, in order
+  Headers headers;
+  std::string body;
+  /// First value of that name; nullopt when absent ("?passing" gives "").
+  [[nodiscard]] std::optional<std::string_view> query_value(std::string_view name) const;
+};
+
+struct HttpServerResponse {
+  int status = 200;
+  Headers headers;  ///< Content-Length, Connection and Date are the server's
+  std::string body;
+};
+
+/// The one answer to one request. May be kept and sent later (long poll), or streamed. If the client
+/// goes away or the server is destroyed first, sending does nothing; dropping it unanswered sends 500.
+class HttpResponder {
+ public:
+  HttpResponder() = default;
+  HttpResponder(const HttpResponder&) = delete;
+  HttpResponder& operator=(const HttpResponder&) = delete;
+  virtual ~HttpResponder() = default;
+  virtual void send(HttpServerResponse response) = 0;
+  /// Starts a chunked answer; write() appends; destroying the responder ends it.
+  virtual void start_stream(HttpServerResponse head) = 0;
+  /// False once the client is gone or more than the write limit is waiting to be sent.
+  virtual bool write(std::string_view data) = 0;
+  /// Runs `fn` once if the client closes before the answer is complete.
+  virtual void on_disconnect(std::function<void()> fn) = 0;
+};
+
+using HttpHandler = std::function<void(HttpServerRequest, std::unique_ptr<HttpResponder>)>;
+
+struct HttpServerLimits {
+  std::size_t max_header = 16 * 1024;
+  std::size_t max_body = 4 * 1024 * 1024;
+  std::size_t max_connections = 1024;  ///< the next one is answered 503 and closed
+  std::size_t max_pending_write = 4 * 1024 * 1024;
+  Duration header_timeout = std::chrono::seconds(10);
+  Duration body_timeout = std::chrono::seconds(30);
+  Duration idle_timeout = std::chrono::seconds(60);  ///< between requests of one connection
+};
+
+/// Strict HTTP/1.1 server on the loop: keep-alive, chunked bodies, pipelining answered in order.
+/// Refuses (400 and close): no or two Host headers, Content-Length with Transfer-Encoding, two
+/// lengths, bad characters. Destroying it closes everything at once.
+class HttpServer {
+ public:
+  HttpServer() = default;
+  HttpServer(const HttpServer&) = delete;
+  HttpServer& operator=(const HttpServer&) = delete;
+  virtual ~HttpServer() = default;
+  /// "127.0.0.1:8500" with the real port, or the socket's path.
+  [[nodiscard]] virtual const std::string& address() const = 0;
+  [[nodiscard]] virtual std::uint16_t port() const = 0;
+  /// Stops accepting; answers under way get until `deadline`, then everything is closed.
+  virtual void drain(Duration deadline) = 0;
+};
+
+/// `address` is "host:port" with a literal IP ("[::1]:0", "127.0.0.1:8500"). Errors: kInvalid, kIo (errno kept).
+Result<std::unique_ptr<HttpServer>> listen_tcp(Reactor& reactor, const std::string& address,
+                                               HttpHandler handler, HttpServerLimits limits = {});
+/// `mode` are the permission bits of the socket file. A stale socket nobody listens on is replaced; a
+/// live one or a file of another kind is an error (kUnavailable / kInvalid). Removed on destruction if
+/// it is still ours. No Host header is demanded here.
+Result<std::unique_ptr<HttpServer>> listen_unix(Reactor& reactor, const std::string& path, unsigned mode,
+                                                HttpHandler handler, HttpServerLimits limits = {});
+
+// ---- client ----
+
+struct HttpTls {
+  std::string ca_file, ca_path, client_cert, client_key, server_name;
+  bool verify = true;
+};
+
+struct HttpRequest {
+  std::string method = "GET";
+  std::string url;
+  std::string unix_socket;  ///< connect here instead; the url's host is only sent
+  Headers headers;
+  std::string body;
+  Duration timeout = std::chrono::seconds(10);  ///< everything, from the call to the last byte
+  Duration connect_timeout = std::chrono::seconds(5);
+  std::size_t max_body = 8 * 1024 * 1024;  ///< a longer answer is an error
+  HttpTls tls;
+  /// Streaming: gets each piece of the body as it comes; the response's body then stays empty. Return
+  /// false to end the call (it completes with kUnavailable).
+  std::function<bool(std::string_view)> on_data;
+};
+
+struct HttpResponse {
+  int status = 0;
+  Headers headers;
+  std::string body;
+};
+
+/// Runs HTTP calls on the loop, never blocking it. Calls of one client share a connection pool.
+class HttpClient {
+ public:
+  using Callback = std::function<void(Result<HttpResponse>)>;
+  HttpClient() = default;
+  HttpClient(const HttpClient&) = delete;
+  HttpClient& operator=(const HttpClient&) = delete;
+  virtual ~HttpClient() = default;
+  /// `done` runs once, later, on the loop. Any HTTP status is a value; errors (kTimeout, kUnavailable,
+  /// kIo, kInvalid) say the address and why. Dropping the watch cancels: `done` is then never called.
+  virtual Watch request(HttpRequest request, Callback done) = 0;
+};
+
+struct Address {
+  std::string ip;  ///< textual
+  std::uint16_t port = 0;
+  friend bool operator==(const Address&, const Address&) = default;
+  friend auto operator<=>(const Address&, const Address&) = default;
+};
+
+/// Names to addresses without blocking: hosts file, resolv.conf, search domains (c-ares on the loop).
+class Resolver {
+ public:
+  using Callback = std::function<void(Result<std::vector<Address>>)>;
+  Resolver() = default;
+  Resolver(const Resolver&) = delete;
+  Resolver& operator=(const Resolver&) = delete;
+  virtual ~Resolver() = default;
+  /// A and AAAA. A literal IP answers with itself. Errors: kNotFound, kTimeout, kUnavailable.
+  virtual Watch resolve(const std::string& host, std::uint16_t port, Duration timeout, Callback done) = 0;
+  /// SRV, then the addresses of the targets.
+  virtual Watch resolve_srv(const std::string& name, Duration timeout, Callback done) = 0;
+};
+
+Result<std::unique_ptr<Resolver>> make_resolver(Reactor& reactor);
+
+/// `max_connections` bounds the pool (further calls queue). The resolver must outlive the client.
+Result<std::unique_ptr<HttpClient>> make_http_client(Reactor& reactor, Resolver& resolver,
+                                                     std::size_t max_connections);
+
+}  // namespace containerpilot
