@@ -1,0 +1,103 @@
+#!/bin/bash
+# Builds what Debian's binary packages cannot give us from Debian's own source packages.
+#
+#   agent/packaging/deps.sh             civetweb, with IPv6, OpenSSL 3 and a prompt stop
+#
+# Installs into $CONTAINERPILOT_DEPS/prefix (default: build/deps/prefix in the clone). What is already
+# there is kept until this script changes, so a second run costs nothing. The mirror is the one the
+# machine's own apt uses; source entries, package lists and downloads stay in a private folder, and apt
+# checks Debian's signature on them. Needs no root. CONTAINERPILOT_JOBS: compiler processes (default 2).
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+deps=${CONTAINERPILOT_DEPS:-$root/build/deps}
+jobs=${CONTAINERPILOT_JOBS:-2}
+keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+
+say() { printf 'deps: %s\n' "$*"; }
+die() { printf 'deps: cannot go on: %s\n' "$*" >&2; exit 1; }
+
+private_apt() {
+  local command=$1
+  shift
+  "$command" -qq \
+    -o Dir::Etc::sourcelist="$deps/apt/sources.list" -o Dir::Etc::sourceparts=- \
+    -o Dir::State::lists="$deps/apt/lists" -o Dir::Cache="$deps/apt/cache" \
+    -o APT::Sandbox::User="$(id -un)" "$@"
+}
+
+# Source entries for the Debian archives this machine already takes its packages from.
+prepare_apt() {
+  [ -s "$deps/apt/sources.list" ] && return
+  local tool entries
+  for tool in apt-get dpkg-source cmake ninja cc; do
+    command -v "$tool" >/dev/null || die "'$tool' is missing; install dpkg-dev, cmake, ninja-build and gcc"
+  done
+  [ -r "$keyring" ] || die "'$keyring' is missing; install debian-archive-keyring"
+  entries=$(apt-get indextargets 'Created-By: Packages' 'Origin: Debian' \
+    --format "deb-src [signed-by=$keyring] \$(REPO_URI) \$(RELEASE) \$(COMPONENT)" | sort -u)
+  [ -n "$entries" ] || die "apt knows no Debian archive yet; run 'apt-get update' as root first"
+  mkdir -p "$deps/apt/lists/partial" "$deps/apt/cache/archives/partial"
+  printf '%s\n' "$entries" >"$deps/apt/sources.list"
+  say "reading the lists of Debian's source packages"
+  private_apt apt-get update || die "the lists of Debian's source packages cannot be read"
+}
+
+# fetch <package>: unpacks Debian's source, its patches applied, as $deps/src/<package>.
+fetch() {
+  prepare_apt
+  say "fetching the source of $1"
+  rm -rf "${deps:?}/src/$1" "$deps/download/$1"
+  mkdir -p "$deps/src" "$deps/download/$1"
+  (cd "$deps/download/$1" && private_apt apt-get --download-only source "$1" >/dev/null)
+  # apt has checked the archive's signature over the .dsc; the uploader's own key need not be known.
+  dpkg-source --no-check --no-copy -x "$deps/download/$1"/*.dsc "$deps/src/$1" >"$deps/$1.log"
+}
+
+cmake_install() {
+  local name=$1
+  shift
+  say "building $name"
+  {
+    rm -rf "${deps:?}/work/$name"
+    cmake -S "$deps/src/$name" -B "$deps/work/$name" -G Ninja -Wno-dev \
+      -DCMAKE_BUILD_TYPE=Release -DCMAKE_POSITION_INDEPENDENT_CODE=ON -DBUILD_SHARED_LIBS=OFF \
+      -DCMAKE_INSTALL_PREFIX="$deps/prefix" -DCMAKE_INSTALL_LIBDIR=lib "$@" &&
+      cmake --build "$deps/work/$name" --parallel "$jobs" &&
+      cmake --install "$deps/work/$name"
+  } >>"$deps/$name.log" 2>&1 || { tail -n 25 "$deps/$name.log" >&2; die "$name does not build, see $deps/$name.log"; }
+}
+
+# Debian's binary crashes on TLS, has no IPv6 and takes seconds to stop; the same source built so does not.
+# OpenSSL is named, not located: the same archive then serves a dynamic and a static link.
+build_civetweb() {
+  fetch civetweb
+  cmake_install civetweb \
+    -DCIVETWEB_BUILD_TESTING=OFF -DCIVETWEB_ENABLE_SERVER_EXECUTABLE=OFF \
+    -DCIVETWEB_ENABLE_CXX=OFF -DCIVETWEB_ENABLE_IPV6=ON -DCIVETWEB_DISABLE_CGI=ON \
+    -DCIVETWEB_ENABLE_SSL_DYNAMIC_LOADING=OFF -DCIVETWEB_SSL_OPENSSL_API_1_1=OFF \
+    -DOPENSSL_SSL_LIBRARY:STRING=ssl -DOPENSSL_CRYPTO_LIBRARY:STRING=crypto \
+    -DCMAKE_C_FLAGS="-DOPENSSL_API_3_0 -DSOCKET_TIMEOUT_QUANTUM=50"
+}
+
+# once <package>: builds it unless this very script already did.
+once() {
+  local stamp=$deps/stamps/$1 recipe version
+  recipe=$(sha256sum "${BASH_SOURCE[0]}" | cut -c1-16)
+  if [ -f "$stamp" ] && [ "$(cut -d' ' -f2 "$stamp")" = "$recipe" ]; then
+    say "$1 $(cut -d' ' -f1 "$stamp") is there"
+    return
+  fi
+  "build_$1"
+  version=$(sed -n 's/^Version: //p' "$deps/download/$1"/*.dsc | head -n 1)
+  mkdir -p "$deps/stamps"
+  printf '%s %s\n' "$version" "$recipe" >"$stamp"
+  rm -rf "${deps:?}/work/$1" "$deps/src/$1" "$deps/download/$1"
+  say "$1 $version is installed in $deps/prefix"
+}
+
+trap 'rm -rf "$deps/apt"' EXIT  # package lists grow stale; the next version is looked up afresh
+case ${1:-} in
+  '') mkdir -p "$deps" && once civetweb ;;
+  *) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; [ "$1" = --help ] ;;
+esac
