@@ -16,8 +16,42 @@ using Labels = std::map<std::string, std::string>;
 
 enum class TextFormat : std::uint8_t { kPrometheus004, kOpenMetrics100 };
 
-/// All metric families of this process, and their exposition. Values live in prometheus-cpp's types;
-/// lookup and text are ours (prometheus-cpp searches linearly and prints `Nan`). Thread-safe.
+class Family;
+class Series;
+
+/// A series looked up once: recording through it costs no lookup. Thread-safe; copies mean the same
+/// series. When the series is removed the handle stays valid and what it records goes nowhere.
+class SeriesHandle {
+ public:
+  SeriesHandle() = default;
+  SeriesHandle(std::shared_ptr<Family> family, std::shared_ptr<Series> series);
+
+  /// gauge: set; counter: add; histogram and summary: observe.
+  /// Errors: kInvalid (counter: negative or not finite; histogram, summary: not finite), kNotFound
+  /// (an empty handle).
+  Status record(double value) const;
+  /// Counter as a running total. Errors: as record; kInvalid when it would fall, and for other
+  /// types.
+  Status record_total(double total) const;
+  /// Gauge or counter. Errors: kInvalid for other types, kNotFound for an empty handle.
+  [[nodiscard]] Result<double> value() const;
+
+ private:
+  std::shared_ptr<Family> family_;
+  std::shared_ptr<Series> series_;
+};
+
+/// What a family adds up to, for the scaling signals.
+struct FamilyTotal {
+  double sum = 0;          ///< over the gauge or counter series there are
+  std::size_t series = 0;  ///< 0: nothing is known now
+  std::uint64_t records =
+      0;  ///< how often something was recorded into the family; moves when it does
+};
+
+/// All metric families of this process, and their exposition. Values live in prometheus-cpp's
+/// types; lookup and text are ours (prometheus-cpp searches linearly and prints `Nan`).
+/// Thread-safe; the longest wait for another thread is the rendering of one family.
 class Registry {
  public:
   Registry();
@@ -25,23 +59,30 @@ class Registry {
   Registry(const Registry&) = delete;
   Registry& operator=(const Registry&) = delete;
 
-  /// Declares a family. Same name again: allowed when the type agrees; help, unit and buckets are replaced.
-  /// Errors: kInvalid (name, help or labels not legal; type differs).
+  /// Declares a family. Same name again: allowed when the type agrees; help and unit are replaced,
+  /// and so are labels, buckets and quantiles, at the price of the series there were if they
+  /// differ. Errors: kInvalid (name, labels or buckets not legal; type differs; `x_count` beside a
+  /// histogram `x`).
   Status declare(const MetricSpec& metric);
   /// Removes a family and its series.
   void remove(std::string_view name);
   [[nodiscard]] bool has(std::string_view name) const;
+  [[nodiscard]] std::vector<std::string> names() const;
 
-  /// gauge: set; counter: add; histogram and summary: observe. Creates the series if need be.
-  /// Errors: kNotFound (no such family), kInvalid (negative counter increment, NaN for a counter).
+  /// The series with these labels, made (0 or empty) if need be. `labels` win over the family's
+  /// own. Errors: kNotFound (no such family), kInvalid (labels).
+  Result<SeriesHandle> series(std::string_view name, const Labels& labels = {});
+  /// series() and SeriesHandle::record() in one.
   Status record(std::string_view name, const Labels& labels, double value);
-  /// Counter as a running total. Errors: as record; kInvalid when it would fall.
   Status record_total(std::string_view name, const Labels& labels, double total);
   void remove_series(std::string_view name, const Labels& labels);
-  /// Current value of a gauge or counter series (first match of `labels` exactly).
+  /// Current value of the gauge or counter series with exactly these labels.
   [[nodiscard]] Result<double> value(std::string_view name, const Labels& labels) const;
+  /// Errors: kNotFound (no such family), kInvalid (histogram or summary).
+  [[nodiscard]] Result<FamilyTotal> total(std::string_view name) const;
 
-  /// The whole exposition, appended to `out`. Cached while nothing changed.
+  /// The whole exposition, appended to `out`: families by name, series by labels, families without
+  /// series left out. What did not change since the last call is copied, not rendered again.
   void render(TextFormat format, std::string& out) const;
 
  private:

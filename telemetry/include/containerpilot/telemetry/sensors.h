@@ -17,9 +17,9 @@ namespace containerpilot::telemetry {
 /// What a status page shows of one sensor.
 struct SensorState {
   std::string name;
-  bool up = false;     ///< last run was good and is not stale
+  bool up = false;  ///< last run was good and is not stale
   bool stale = false;
-  std::optional<double> value;             ///< one-number sensors: the last good value
+  std::optional<double> value;                         ///< one-number sensors: the last good value
   std::vector<std::pair<std::string, double>> series;  ///< "name{label=...}" and value
   std::optional<WallTime> last_success;
   std::optional<TimePoint> last_success_at;
@@ -27,8 +27,9 @@ struct SensorState {
   std::uint64_t runs = 0, failures = 0;
 };
 
-/// Runs sensors on their own clocks and records what they say. A sensor never overlaps with itself and
-/// one hung sensor delays no other. Loop thread only (the registry it writes to is thread-safe).
+/// Runs sensors on their own clocks and records what they say. A sensor never overlaps with itself
+/// and one hung sensor delays no other. Loop thread only (the registry it writes to is
+/// thread-safe).
 class Sensors {
  public:
   struct Hooks {
@@ -47,7 +48,8 @@ class Sensors {
   void set(const std::vector<SensorSpec>& sensors);
   /// Maintenance of generations 1 and 2: those with paused_in_maintenance hold still.
   void pause(bool paused);
-  /// Kills what runs; `done` is not needed: nothing is left when it returns but processes being reaped.
+  /// Kills what runs; `done` is not needed: nothing is left when it returns but processes being
+  /// reaped.
   void stop();
   [[nodiscard]] std::vector<SensorState> states() const;
 

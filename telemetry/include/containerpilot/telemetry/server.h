@@ -19,15 +19,16 @@ struct Document {
   std::string body;
 };
 
-/// What the loop publishes; any thread may read, the loop thread writes. Each publish replaces the whole.
+/// What the loop publishes; any thread may read, the loop thread writes. Each publish replaces the
+/// whole.
 class Documents {
  public:
   Documents();
   ~Documents();
   Documents(const Documents&) = delete;
   Documents& operator=(const Documents&) = delete;
-  /// `path` as requested, "/status"; a trailing '*' serves everything below ("/sensors/*" is not needed:
-  /// publish each sensor by its own path).
+  /// `path` as requested, "/status"; a trailing '*' serves everything below ("/sensors/*" is not
+  /// needed: publish each sensor by its own path).
   void publish(const std::string& path, Document document);
   void withdraw(const std::string& path);
   [[nodiscard]] std::shared_ptr<const Document> find(const std::string& path) const;
@@ -41,11 +42,13 @@ class Documents {
 /// Start and stop from the loop thread; stop is prompt whatever clients do.
 class MetricsServer {
  public:
-  /// Before each /metrics answer, on a server thread: brings gauges that are computed on demand up to date.
+  /// Before each /metrics answer, on a server thread: brings gauges that are computed on demand up
+  /// to date.
   using BeforeScrape = std::function<void()>;
   /// Errors: kIo (port taken, address not ours), kInvalid (certificate).
   static Result<std::unique_ptr<MetricsServer>> start(const ServerSpec& spec, Registry& registry,
-                                                      Documents& documents, BeforeScrape before_scrape);
+                                                      Documents& documents,
+                                                      BeforeScrape before_scrape);
   MetricsServer() = default;
   MetricsServer(const MetricsServer&) = delete;
   MetricsServer& operator=(const MetricsServer&) = delete;

@@ -38,6 +38,9 @@ struct MetricSpec {
   std::vector<Quantile> quantiles = default_quantiles();
   /// Other keys a push may use for it ("namespace__name"; spec v3, D9).
   std::vector<std::string> push_aliases;
+  /// Kept for old dashboards though the name breaks today's rules: its type is left out of the
+  /// exposition.
+  bool legacy_name = false;
   friend bool operator==(const MetricSpec&, const MetricSpec&) = default;
 };
 
@@ -54,8 +57,8 @@ struct ProcessSource {
   std::string job;
   friend bool operator==(const ProcessSource&, const ProcessSource&) = default;
 };
-using SensorSource =
-    std::variant<ProcessSpec, FileSource, HttpProbe, TcpProbe, UnixProbe, CgroupSource, ProcessSource>;
+using SensorSource = std::variant<ProcessSpec, FileSource, HttpProbe, TcpProbe, UnixProbe,
+                                  CgroupSource, ProcessSource>;
 
 enum class SensorFormat : std::uint8_t { kNumber, kJson, kPrometheus };
 
@@ -115,7 +118,7 @@ struct ServerTls {
 
 /// The telemetry port.
 struct ServerSpec {
-  std::string listen;      ///< IP address; "0.0.0.0" and "::" allowed
+  std::string listen;         ///< IP address; "0.0.0.0" and "::" allowed
   std::uint16_t port = 9090;  ///< 0 picks a free one
   std::string metrics_path = "/metrics";
   std::string bearer_token;  ///< empty: none; never printed

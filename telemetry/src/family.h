@@ -1,0 +1,87 @@
+#pragma once
+
+#include <prometheus/counter.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/summary.h>
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "containerpilot/telemetry/registry.h"
+
+namespace containerpilot::telemetry {
+
+/// One series: a prometheus-cpp metric. Guarded by its family's mutex.
+class Series {
+ public:
+  explicit Series(const MetricSpec& metric);
+
+  std::variant<prometheus::Gauge, prometheus::Counter, std::unique_ptr<prometheus::Histogram>,
+               std::unique_ptr<prometheus::Summary>>
+      value;
+};
+
+/// How a family looks in OpenMetrics, which ties names to types more tightly than 0.0.4 does.
+enum class OpenMetricsType : std::uint8_t { kAsDeclared, kUnknown };
+
+/// One metric family: its declaration, its series, their text. Thread-safe.
+class Family {
+ public:
+  explicit Family(const MetricSpec& metric);
+
+  [[nodiscard]] const std::string& name() const { return name_; }
+  [[nodiscard]] MetricType type() const { return type_; }
+
+  /// Takes help and unit; drops the series if labels, buckets or quantiles differ.
+  void redeclare(const MetricSpec& metric);
+  Result<std::shared_ptr<Series>> series(const Labels& labels);
+  [[nodiscard]] std::shared_ptr<Series> find(const Labels& labels) const;
+  void remove_series(const Labels& labels);
+  /// Nothing of this family can be seen any more.
+  void clear();
+
+  Status record(Series& series, double value);
+  Status record_total(Series& series, double total);
+  [[nodiscard]] Result<double> value(const Series& series) const;
+  [[nodiscard]] Result<FamilyTotal> total() const;
+
+  /// Set by the renderer: raised whenever the text of this family may have changed. May be null.
+  void set_dirty_flag(std::atomic<bool>* flag);
+  void render(TextFormat format, OpenMetricsType open_metrics, std::string& out) const;
+
+ private:
+  /// What few families have; the many plain gauges do without.
+  struct Rare {
+    std::string unit;
+    Labels labels;
+    std::vector<double> buckets;
+    std::vector<Quantile> quantiles;
+    bool legacy_name = false;
+  };
+  static std::unique_ptr<Rare> rare_of(const MetricSpec& metric);
+  [[nodiscard]] const Labels& constant_labels() const;
+  [[nodiscard]] std::string key(const Labels& labels) const;
+  [[nodiscard]] bool has_unit_suffix(std::string_view base) const;
+  void touch();
+  void render_header(TextFormat format, std::string_view type, std::string_view base,
+                     std::string& out) const;
+  void render_series(TextFormat format, const std::string& labels, const Series& series,
+                     std::string& out) const;
+
+  const std::string name_;
+  const MetricType type_;
+  mutable std::mutex mutex_;
+  std::string help_;
+  std::unique_ptr<Rare> rare_;
+  std::map<std::string, std::shared_ptr<Series>, std::less<>> series_;  // by label block
+  std::uint64_t records_ = 0;
+  std::atomic<bool>* dirty_ = nullptr;
+};
+
+}  // namespace containerpilot::telemetry
