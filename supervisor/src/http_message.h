@@ -11,6 +11,7 @@ namespace containerpilot {
 struct HttpTarget {
   std::string path;
   std::vector<std::pair<std::string, std::string>> query;
+  friend bool operator==(const HttpTarget&, const HttpTarget&) = default;
 };
 
 /// Splits and decodes a request target: "/path?query", "http://host/path?query" or "*". nullopt: a
