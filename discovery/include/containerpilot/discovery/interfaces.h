@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -10,7 +11,8 @@ namespace containerpilot::discovery {
 /// One address of one interface of this host.
 struct InterfaceAddress {
   std::string interface;
-  std::string ip;  ///< textual, v4 or v6
+  std::string ip;                  ///< textual, v4 or v6
+  std::uint8_t prefix_length = 0;  ///< of its network; 0: not known
   friend bool operator==(const InterfaceAddress&, const InterfaceAddress&) = default;
 };
 
@@ -20,15 +22,18 @@ struct ChosenAddress {
 };
 
 /// Every address of every interface, up or down, in the order the interfaces language defines: by
-/// interface name, then by 16-byte address. Errors: kIo.
+/// interface name, then by 16-byte address (v4 in mapped form). Errors: kIo.
 Result<std::vector<InterfaceAddress>> list_addresses();
 
-/// Checks one spec: "eth0", "eth0:inet6", "eth0[1]", "inet", "inet6", "10.0.0.0/8", "static:10.0.0.1".
-/// Errors: kInvalid with the accepted forms. Pure.
+/// Checks one spec: "eth0", "eth0:inet6", "eth0[1]", "inet", "inet6", "10.0.0.0/8",
+/// "static:10.0.0.1". Errors: kInvalid with the accepted forms. Pure.
 Status check_interface_spec(const std::string& spec);
 
 /// First spec that matches wins; within a spec, list order. Source: spec v3, section 5.5.
-/// Errors: kInvalid (all bad specs, one per line), kNotFound (specs and candidates listed). Pure.
+/// No specs at all means the default rule: eth0, then any interface, v4 before v6; never a loopback
+/// address, and link-local or virtual ones (a network of one address) only when there is nothing
+/// else. Errors: kInvalid (all bad specs, one per line), kNotFound (specs and candidates listed).
+/// Pure.
 Result<ChosenAddress> choose_address(const std::vector<std::string>& specs,
                                      const std::vector<InterfaceAddress>& candidates);
 
