@@ -4,9 +4,12 @@ namespace containerpilot::discovery {
 
 std::string_view health_name(Health health) {
   switch (health) {
-    case Health::kPassing: return "passing";
-    case Health::kWarning: return "warning";
-    case Health::kCritical: return "critical";
+    case Health::kPassing:
+      return "passing";
+    case Health::kWarning:
+      return "warning";
+    case Health::kCritical:
+      return "critical";
   }
   return {};
 }

@@ -1,10 +1,13 @@
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "containerpilot/discovery/availability.h"
 #include "containerpilot/discovery/spec.h"
 #include "containerpilot/supervisor/http.h"
 #include "containerpilot/supervisor/reactor.h"
@@ -12,40 +15,76 @@
 
 namespace containerpilot::discovery {
 
-/// One answer to a watch query.
+/// What a watch asks for. An empty `tag` means any, an empty `dc` the catalog's own.
+struct Query {
+  std::string service;
+  std::string dc;
+  std::string tag;
+};
+
+/// One answer to a query.
 struct Snapshot {
-  std::uint64_t index = 0;          ///< to hand to the next call of query()
+  std::uint64_t index = 0;  ///< to hand to the next query; 0: this catalog cannot hold answers back
   std::vector<Instance> instances;  ///< passing ones, sorted by id
 };
 
-/// A catalog's wire protocol, one call each; no memory, no retries: Registrar and Watcher have those.
-/// Loop thread only. Callbacks run once, later, on the loop; dropping a watch cancels the call.
+/// An entry near us as the catalog sees it: ours, one of an earlier life, or another agent's.
+struct OwnEntry {
+  ServiceSpec service;  ///< id, name, address, port, tags, meta, enable_tag_override
+  bool has_check = true;
+  bool expired = false;  ///< made by this program, and nobody keeps it alive any more
+};
+
+/// A catalog's wire protocol, one call each. No retries: Registrar and Watcher have those. Loop
+/// thread only. Callbacks run once, later, on the loop; dropping a watch cancels the call. Errors
+/// of all calls: kUnavailable, kTimeout, kIo (no answer, or only that it cannot); kDenied, kInvalid
+/// (it refuses this one). All name the catalog, and never a token or password.
 class Catalog {
  public:
   using Done = std::function<void(Status)>;
-  Catalog() = default;
+  using OwnEntriesDone = std::function<void(Result<std::vector<OwnEntry>>)>;
+  using QueryDone = std::function<void(Result<Snapshot>)>;
+
+  /// `name` is for people and logs: "consul at 127.0.0.1:8500".
+  Catalog(Reactor& reactor, std::string name)
+      : name_(name), availability_(reactor, std::move(name)) {}
   Catalog(const Catalog&) = delete;
   Catalog& operator=(const Catalog&) = delete;
   virtual ~Catalog() = default;
 
-  /// For people and logs: "consul at 127.0.0.1:8500".
-  [[nodiscard]] virtual std::string describe() const = 0;
-  /// Service and check in one request, with that state and output.
-  virtual Watch register_service(const ServiceSpec& service, Health health, const std::string& output,
-                                 Done done) = 0;
-  /// A TTL beat. kNotFound: the catalog does not know this entry (any more).
-  virtual Watch update(const ServiceSpec& service, Health health, const std::string& output, Done done) = 0;
+  [[nodiscard]] const std::string& name() const { return name_; }
+  [[nodiscard]] Availability& availability() { return availability_; }
+  /// How many queries may wait at the same time; each holds a connection.
+  [[nodiscard]] virtual std::size_t max_waiting_queries() const = 0;
+
+  /// Service and check in one request, with that state. Overwrites an entry of the same id.
+  virtual Watch register_service(const ServiceSpec& service, Health health, Done done) = 0;
+  /// A TTL beat. kNotFound: the catalog does not know this entry (any more), register it again.
+  virtual Watch update(const ServiceSpec& service, Health health, const std::string& output,
+                       Done done) = 0;
+  /// ok also when there is no such entry.
   virtual Watch deregister(const ServiceSpec& service, Done done) = 0;
-  /// This instance's own entries as the catalog sees them, by id (to find lost, altered and stale ones).
-  virtual Watch own_entries(std::function<void(Result<std::vector<ServiceSpec>>)> done) = 0;
-  /// Healthy instances of a service. index 0 answers at once; else when something changed or after `wait`.
-  virtual Watch query(const std::string& service, const std::string& dc, std::uint64_t index, Duration wait,
-                      std::function<void(Result<Snapshot>)> done) = 0;
+  /// The entries this instance may own (to find lost, altered and expired ones). kNotFound: it
+  /// cannot tell.
+  virtual Watch own_entries(OwnEntriesDone done) = 0;
+  /// Healthy instances of a service. index 0 answers at once; else when something changed or after
+  /// `wait`.
+  virtual Watch query(const Query& query, std::uint64_t index, Duration wait, QueryDone done) = 0;
+
+ private:
+  std::string name_;
+  Availability availability_;
 };
 
-/// Talks to what `spec` names; null Result for kNone. `calls` and `polls` are separate connection pools,
-/// so that long polls never delay a beat. All must outlive the catalog.
-Result<std::unique_ptr<Catalog>> make_catalog(Reactor& reactor, const CatalogSpec& spec, HttpClient& calls,
-                                              HttpClient& polls);
+/// Talks to what `spec` names: Consul, etcd, or the embedded catalog at spec.embedded.listen (put
+/// the real address there once it is started). `calls` and `polls` are separate connection pools,
+/// so that waiting queries never delay a beat: 4 connections and kPollConnections. All must outlive
+/// the catalog. Errors: kInvalid; for Kind::kNone there is nothing to make, and that is one too.
+Result<std::unique_ptr<Catalog>> make_catalog(Reactor& reactor, const CatalogSpec& spec,
+                                              HttpClient& calls, HttpClient& polls);
+
+inline constexpr std::size_t kCallConnections = 4;
+/// Consul refuses a client its 201st connection; one agent keeps far away from that.
+inline constexpr std::size_t kPollConnections = 50;
 
 }  // namespace containerpilot::discovery

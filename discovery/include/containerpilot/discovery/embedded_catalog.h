@@ -9,8 +9,8 @@
 
 namespace containerpilot::discovery {
 
-/// A catalog in this process, answering the part of Consul's HTTP API that agents, watchers and people
-/// use. Memory only, for one machine and for tests: never a cluster. Loop thread only.
+/// A catalog in this process, answering the part of Consul's HTTP API that agents, watchers and
+/// people use. Memory only, for one machine and for tests: never a cluster. Loop thread only.
 class EmbeddedCatalog {
  public:
   static Result<std::unique_ptr<EmbeddedCatalog>> start(Reactor& reactor, const EmbeddedSpec& spec);

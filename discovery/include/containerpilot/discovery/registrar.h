@@ -1,9 +1,11 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "containerpilot/discovery/catalog.h"
@@ -27,30 +29,42 @@ struct RegistrarStats {
   bool catalog_up = true;  ///< false from the first failed call until the next good one
 };
 
-/// Keeps this instance's entries in the catalog true: says what should stand there, compares, repairs.
-/// A lost, altered or wiped entry is put right; failures are retried with back-off, warned of once and
-/// reported as over once. Loop thread only.
+/// Keeps this instance's entries in the catalog true: says what should stand there, compares,
+/// repairs. A lost, altered or wiped entry is put right; failures are retried with back-off, warned
+/// of once and reported as over once. An entry that its catalog removed because it was critical for
+/// longer than deregister_critical_after stays away until it is better. Maintenance that somebody
+/// switched on in the catalog itself is left alone. Loop thread only.
 class Registrar {
  public:
-  /// Told of each finished call: operation ("register", "update", "deregister", "list"), result, time taken.
+  /// Told of each finished call: operation ("register", "update", "deregister", "list"), result,
+  /// time taken.
   using CallObserver = std::function<void(std::string_view operation, bool ok, Duration latency)>;
 
-  Registrar(Reactor& reactor, Catalog& catalog);
+  /// Longer output of a check is cut here (Consul's own limit), at a character's border.
+  static constexpr std::size_t kMaxOutput = 4096;
+  /// Expected and actual entries are compared this often, and after every failure.
+  static constexpr Duration kCompareInterval = std::chrono::seconds(30);
+
+  /// Leftovers of an earlier life of this instance, i.e. expired entries whose id ends in
+  /// "-<hostname>" and that nobody added here, are removed; an empty `hostname` leaves all alone.
+  Registrar(Reactor& reactor, Catalog& catalog, std::string hostname = {});
   ~Registrar();
   Registrar(const Registrar&) = delete;
   Registrar& operator=(const Registrar&) = delete;
 
-  /// Adds an entry, or changes its description. Registered at once when it has an initial status, else
-  /// at the first report().
+  /// Adds an entry, or changes its description. Registered at once when it has an initial status,
+  /// else at the first report() that is not critical.
   void add(const ServiceSpec& service);
   /// A check result or heartbeat: sent at once (registering first if need be). Undoes withdraw().
+  /// An empty output of a passing check is sent as "ok", like ContainerPilot 3.x does.
   void report(const std::string& id, Health health, const std::string& output);
-  /// Takes the entry out of the catalog until the next report(). `done` runs when the catalog said so,
-  /// or gave up after `bound`; never inside the call.
+  /// Takes the entry out of the catalog until the next report(). `done` runs when the catalog said
+  /// so, or gave up after `bound`; never inside the call. The attempt itself goes on behind the
+  /// bound.
   void withdraw(const std::string& id, Duration bound, std::function<void()> done);
   /// Withdraws and forgets.
   void remove(const std::string& id, Duration bound, std::function<void()> done);
-  /// Withdraws everything at once, telemetry's entry first, and calls `done` within `bound`.
+  /// Withdraws everything at once, in the order it was added, and calls `done` within `bound`.
   void shutdown(Duration bound, std::function<void()> done);
 
   [[nodiscard]] std::vector<EntryState> entries() const;

@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "containerpilot/supervisor/reactor.h"
@@ -18,7 +19,7 @@ std::optional<Health> parse_health(std::string_view name);
 
 /// One entry of this instance, as it should stand in the catalog.
 struct ServiceSpec {
-  std::string id;    ///< "<name>-<hostname>"
+  std::string id;  ///< "<name>-<hostname>"
   std::string name;
   std::string address;
   std::uint16_t port = 0;
@@ -26,9 +27,11 @@ struct ServiceSpec {
   std::map<std::string, std::string> meta;
   bool enable_tag_override = false;
   Duration ttl{0};
-  std::string deregister_critical_after;   ///< as written ("10m"); empty: the default of the catalog driver
-  std::optional<Health> initial_status;    ///< registered at once with it; else at the first passing check
-  std::string notes;                       ///< note of the check
+  std::string
+      deregister_critical_after;  ///< as written ("10m"); empty: an hour, for leftovers of a crash
+  std::optional<Health>
+      initial_status;  ///< registered at once with it; else at the first passing check
+  std::string notes;   ///< note of the check
   friend bool operator==(const ServiceSpec&, const ServiceSpec&) = default;
 };
 
@@ -44,13 +47,13 @@ struct Instance {
 };
 
 struct WatchSpec {
-  std::string name;       ///< service to watch; events come from "watch.<name>"
-  std::string source;     ///< event source; "watch.<name>" unless translated from generation 1 or 2
-  Duration interval{0};   ///< at most one change per interval is *not* meant: upper bound of staleness
+  std::string name;      ///< service to watch; events come from "watch.<name>"
+  std::string source;    ///< event source; "watch.<name>" unless translated from generation 1 or 2
+  Duration interval{0};  ///< how often to ask a catalog that cannot hold an answer back, and DNS
   std::string tag;
   std::string dc;
-  std::string dns;        ///< DNS name instead of a catalog service
-  std::uint16_t dns_port = 0;
+  std::string dns;             ///< DNS name instead of a catalog service
+  std::uint16_t dns_port = 0;  ///< 0: the name has SRV records, which carry ports
   friend bool operator==(const WatchSpec&, const WatchSpec&) = default;
 };
 

@@ -30,9 +30,10 @@ struct WatchState {
   std::string last_error;
 };
 
-/// Watches services and tells of every change the moment the catalog does. Watches on one service and
-/// datacenter share a query; tags are filtered here. Failures are retried with jittered back-off and
-/// keep the last known list. With `catalog` null only DNS watches work. Loop thread only.
+/// Watches services and tells of every change the moment the catalog does. Watches on one service
+/// and datacenter share a query; tags are filtered here. Failures are retried with jittered
+/// back-off and keep the last known list. With `catalog` null only DNS watches work. Loop thread
+/// only.
 class Watcher {
  public:
   /// First answer: only called when it has instances (spec v3, section 5.4).

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "containerpilot/discovery/catalog.h"
+#include "token_file.h"
+
+namespace containerpilot::discovery {
+
+/// Consul over its HTTP agent API, and whatever speaks the same (the embedded catalog).
+class ConsulCatalog : public Catalog {
+ public:
+  ConsulCatalog(Reactor& reactor, ConsulSpec spec, std::string name, HttpClient& calls,
+                HttpClient& polls);
+
+  [[nodiscard]] std::size_t max_waiting_queries() const override { return 48; }
+  Watch register_service(const ServiceSpec& service, Health health, Done done) override;
+  Watch update(const ServiceSpec& service, Health health, const std::string& output,
+               Done done) override;
+  Watch deregister(const ServiceSpec& service, Done done) override;
+  Watch own_entries(OwnEntriesDone done) override;
+  Watch query(const Query& query, std::uint64_t index, Duration wait, QueryDone done) override;
+
+ private:
+  HttpRequest make_request(std::string_view method, const std::string& target,
+                           std::string body = {});
+  /// `response` as it is when its status is 200, else an error that begins with `what`.
+  Result<HttpResponse> check(Result<HttpResponse> response, const std::string& what,
+                             const std::string& target) const;
+
+  ConsulSpec spec_;
+  std::string base_url_;
+  TokenFile token_file_;
+  HttpClient& calls_;
+  HttpClient& polls_;
+};
+
+}  // namespace containerpilot::discovery

@@ -1,0 +1,162 @@
+#include "consul_wire.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "go_duration.h"
+#include "json_node.h"
+
+namespace containerpilot::discovery {
+
+namespace {
+
+constexpr std::string_view kNotesEnd = " set by containerpilot";
+
+template <class T>
+Result<T> answer(const JsonDocument& document, T value) {
+  if (document.problem()) return Error(*document.problem());
+  return value;
+}
+
+}  // namespace
+
+std::string encode_registration(const ServiceSpec& service, Health health) {
+  // Members and their order are the old program's: empty ones are left out, except Check and
+  // Checks.
+  nlohmann::ordered_json body;
+  body["ID"] = service.id;
+  body["Name"] = service.name;
+  if (!service.tags.empty()) body["Tags"] = service.tags;
+  if (service.port != 0) body["Port"] = service.port;
+  if (!service.address.empty()) body["Address"] = service.address;
+  if (service.enable_tag_override) body["EnableTagOverride"] = true;
+  if (!service.meta.empty()) body["Meta"] = service.meta;
+  auto& check = body["Check"];
+  check["TTL"] = to_go_duration(service.ttl);
+  check["Status"] = health_name(health);
+  check["Notes"] =
+      service.notes.empty() ? "TTL for " + service.name + std::string(kNotesEnd) : service.notes;
+  check["DeregisterCriticalServiceAfter"] = service.deregister_critical_after.empty()
+                                                ? std::string(kDefaultDeregisterAfter)
+                                                : service.deregister_critical_after;
+  body["Checks"] = nullptr;
+  return to_json_line(body);
+}
+
+std::string encode_check_update(Health health, std::string_view output) {
+  nlohmann::ordered_json body;
+  body["Status"] = health_name(health);
+  body["Output"] = output;
+  return to_json_line(body);
+}
+
+std::string percent_encode(std::string_view text) {
+  constexpr std::string_view kHex = "0123456789ABCDEF";
+  std::string result;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    const bool unreserved = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                            (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c == '~';
+    if (unreserved) {
+      result += c;
+    } else {
+      result += '%';
+      result += kHex[byte >> 4];
+      result += kHex[byte & 15];
+    }
+  }
+  return result;
+}
+
+std::string health_query_target(const Query& query, std::uint64_t index, Duration wait) {
+  std::string target = "/v1/health/service/" + percent_encode(query.service) + "?passing=1";
+  if (!query.tag.empty()) target += "&tag=" + percent_encode(query.tag);
+  if (!query.dc.empty()) target += "&dc=" + percent_encode(query.dc);
+  if (index != 0) {
+    // Any server may answer a waiting query, it need not ask the leader: the index orders the
+    // answers.
+    target += "&stale=&index=" + std::to_string(index) + "&wait=" + to_go_duration(wait);
+  }
+  return target;
+}
+
+Result<std::vector<Instance>> decode_health_service(std::string_view body) {
+  JsonDocument document(body);
+  std::vector<Instance> instances;
+  const JsonNode root(document);
+  root.each_element([&](const JsonNode& entry) {
+    const JsonNode service = entry.member("Service");
+    if (!entry.expect_object() || !service.expect_object()) return;
+    Instance instance;
+    instance.id = service.text("ID");
+    if (instance.id.empty()) service.member("ID").fail("a text that is not empty");
+    instance.name = service.text("Service");
+    instance.address = service.text("Address");
+    // A service registered without an address is reached at its node's.
+    if (instance.address.empty()) {
+      const JsonNode node = entry.member("Node");
+      instance.address = node.text("Address");
+    }
+    instance.port = static_cast<std::uint16_t>(service.number("Port", UINT16_MAX));
+    instance.tags = service.texts("Tags");
+    instance.meta = service.text_map("Meta");
+    instances.push_back(std::move(instance));
+  });
+  std::sort(instances.begin(), instances.end(),
+            [](const Instance& a, const Instance& b) { return a.id < b.id; });
+  return answer(document, std::move(instances));
+}
+
+Result<std::vector<ServiceSpec>> decode_agent_services(std::string_view body) {
+  JsonDocument document(body);
+  std::vector<ServiceSpec> services;
+  const JsonNode root(document);
+  root.each_member([&](const std::string& id, const JsonNode& entry) {
+    if (!entry.expect_object()) return;
+    ServiceSpec service;
+    service.id = id;
+    service.name = entry.text("Service");
+    service.address = entry.text("Address");
+    service.port = static_cast<std::uint16_t>(entry.number("Port", UINT16_MAX));
+    service.tags = entry.texts("Tags");
+    service.meta = entry.text_map("Meta");
+    service.enable_tag_override = entry.flag("EnableTagOverride");
+    services.push_back(std::move(service));
+  });
+  return answer(document, std::move(services));
+}
+
+Result<std::vector<AgentCheck>> decode_agent_checks(std::string_view body) {
+  JsonDocument document(body);
+  std::vector<AgentCheck> checks;
+  const JsonNode root(document);
+  root.each_member([&](const std::string& id, const JsonNode& entry) {
+    if (!entry.expect_object()) return;
+    checks.push_back({id, entry.text("ServiceID"), entry.text("Notes"), entry.text("Status"),
+                      entry.text("Output")});
+  });
+  return answer(document, std::move(checks));
+}
+
+std::vector<OwnEntry> merge_own_entries(std::vector<ServiceSpec> services,
+                                        const std::vector<AgentCheck>& checks) {
+  std::map<std::string_view, const AgentCheck*> by_id;
+  for (const AgentCheck& check : checks) by_id.emplace(check.id, &check);
+  std::vector<OwnEntry> entries;
+  for (ServiceSpec& service : services) {
+    OwnEntry entry;
+    const auto it = by_id.find("service:" + service.id);
+    entry.has_check = it != by_id.end();
+    if (entry.has_check) {
+      // Consul's own words once nobody beats; a check reported critical has that report's output.
+      entry.expired = it->second->status == "critical" &&
+                      it->second->output.starts_with("TTL expired") &&
+                      it->second->notes.ends_with(kNotesEnd);
+    }
+    entry.service = std::move(service);
+    entries.push_back(std::move(entry));
+  }
+  return entries;
+}
+
+}  // namespace containerpilot::discovery

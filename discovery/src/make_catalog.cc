@@ -1,0 +1,30 @@
+#include <utility>
+
+#include "consul_catalog.h"
+#include "containerpilot/discovery/catalog.h"
+
+namespace containerpilot::discovery {
+
+Result<std::unique_ptr<Catalog>> make_catalog(Reactor& reactor, const CatalogSpec& spec,
+                                              HttpClient& calls, HttpClient& polls) {
+  const auto consul = [&](ConsulSpec where, std::string name) -> std::unique_ptr<Catalog> {
+    return std::make_unique<ConsulCatalog>(reactor, std::move(where), std::move(name), calls,
+                                           polls);
+  };
+  switch (spec.kind) {
+    case CatalogSpec::Kind::kConsul:
+      return consul(spec.consul, "consul at " + spec.consul.address);
+    case CatalogSpec::Kind::kEmbedded: {
+      ConsulSpec self;
+      self.address = spec.embedded.listen;
+      return consul(std::move(self), "embedded catalog at " + spec.embedded.listen);
+    }
+    case CatalogSpec::Kind::kEtcd:
+      return Error(Errc::kInvalid, "cannot use etcd as a catalog yet: use 'consul' or 'embedded'");
+    case CatalogSpec::Kind::kNone:
+      break;
+  }
+  return Error(Errc::kInvalid, "cannot make a catalog: the configuration says there is none");
+}
+
+}  // namespace containerpilot::discovery

@@ -1,0 +1,46 @@
+#include "token_file.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
+#include <string_view>
+
+#include "containerpilot/supervisor/log.h"
+#include "containerpilot/supervisor/unique_fd.h"
+
+namespace containerpilot::discovery {
+
+const std::string& TokenFile::text() {
+  using namespace std::chrono_literals;
+  if (path_.empty() || reactor_.now() < next_look_) return text_;
+  next_look_ = reactor_.now() + 1s;
+
+  const UniqueFd file(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  struct stat status {};
+  if (!file.valid() || ::fstat(file.get(), &status) != 0) {
+    if (inode_ != 0 || text_.empty()) {
+      log_warn("discovery", "cannot read the token file, going on without a new token",
+               {{"file", path_}});
+    }
+    inode_ = 0;
+    next_look_ = reactor_.now() + 10s;
+    return text_;
+  }
+  // Rotated secrets are usually a rename or a new link target: another inode, not always another
+  // time.
+  if (status.st_ino == inode_ && status.st_mtim.tv_sec == modified_.tv_sec &&
+      status.st_mtim.tv_nsec == modified_.tv_nsec) {
+    return text_;
+  }
+  std::array<char, 4096> buffer{};
+  const ssize_t size = ::read(file.get(), buffer.data(), buffer.size());
+  if (size < 0) return text_;
+  inode_ = status.st_ino;
+  modified_ = status.st_mtim;
+  const std::string_view content(buffer.data(), static_cast<std::size_t>(size));
+  text_ = content.substr(0, content.find_first_of(std::string_view("\r\n\0", 3)));
+  return text_;
+}
+
+}  // namespace containerpilot::discovery
