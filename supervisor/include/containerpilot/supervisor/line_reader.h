@@ -11,8 +11,8 @@
 
 namespace containerpilot {
 
-/// Reads a pipe on the loop and hands out whole lines without their newline, the last one also if it
-/// has none. A line longer than kMaxLine is handed out in pieces of that size. Pauses while
+/// Reads a pipe on the loop and hands out whole lines without their newline, the last one also if
+/// it has none. A line longer than kMaxLine is handed out in pieces of that size. Pauses while
 /// log_congested(), so that a slow log reader slows the writer down instead of losing lines.
 class LineReader {
  public:
@@ -25,8 +25,8 @@ class LineReader {
   LineReader(const LineReader&) = delete;
   LineReader& operator=(const LineReader&) = delete;
 
-  /// Reads what is there now, hands it out (the unfinished last line too) and closes. Called when the
-  /// writer is gone but a stranger may still hold the pipe.
+  /// Reads what is there now, hands it out (the unfinished last line too) and closes. Called when
+  /// the writer is gone but a stranger may still hold the pipe.
   void finish();
 
  private:

@@ -42,24 +42,26 @@ struct ResourceLimit {
   friend bool operator==(const ResourceLimit&, const ResourceLimit&) = default;
 };
 
-/// Everything one exec of the config says, validated. stdin is always /dev/null. The process leads a
-/// group of its own, has default signal handlers and an empty mask, and inherits no fd above 2.
+/// Everything one exec of the config says, validated. stdin is always /dev/null. The process leads
+/// a group of its own, has default signal handlers and an empty mask, and inherits no fd above 2.
 struct ProcessSpec {
   std::vector<std::string> argv;  ///< argv[0] is looked up in PATH of the *child's* environment
   std::vector<std::pair<std::string, std::string>> env;  ///< on top of the inherited one
   std::vector<std::string> env_files;                    ///< KEY=VALUE lines, read at each start
-  bool clear_env = false;                                ///< inherit nothing but PATH and what is listed
-  std::string cwd;                                       ///< empty: inherited
-  std::string user, group;                               ///< names or numbers; empty: unchanged
+  bool clear_env = false;   ///< inherit nothing but PATH and what is listed
+  std::string cwd;          ///< empty: inherited
+  std::string user, group;  ///< names or numbers; empty: unchanged
   std::vector<std::string> groups;
   std::optional<mode_t> umask;
-  std::map<std::string, ResourceLimit> rlimits;  ///< "nofile", "core", …: RLIMIT_ names in lower case
+  std::map<std::string, ResourceLimit>
+      rlimits;  ///< "nofile", "core", …: RLIMIT_ names in lower case
   std::optional<int> oom_score_adj;
   bool no_new_privileges = false;
   friend bool operator==(const ProcessSpec&, const ProcessSpec&) = default;
 };
 
-/// A running child. Destroying it while the child runs kills the group and lets the reaper collect it.
+/// A running child. Destroying it while the child runs kills the group and lets the reaper collect
+/// it.
 class Process {
  public:
   Process() = default;
@@ -74,7 +76,8 @@ class Process {
   /// SIGKILL to everything the child started, also what left its group, as far as the host allows
   /// (cgroup.kill, else the group and a sweep of its descendants).
   virtual void kill_tree() = 0;
-  /// Read ends, non-blocking, close-on-exec; invalid unless Output::kPipe, and after the first call.
+  /// Read ends, non-blocking, close-on-exec; invalid unless Output::kPipe, and after the first
+  /// call.
   virtual UniqueFd take_stdout() = 0;
   virtual UniqueFd take_stderr() = 0;
 };
@@ -84,20 +87,22 @@ class Launcher {
  public:
   struct Request {
     const ProcessSpec& spec;
-    std::vector<std::string> environment;  ///< complete, "KEY=value"; spec.env etc. are applied on top
+    std::vector<std::string>
+        environment;  ///< complete, "KEY=value"; spec.env etc. are applied on top
     Output output = Output::kPipe;
-    std::string name;                      ///< for messages: "job 'web'", "check of 'web'"
-    UniqueFd notify_socket = UniqueFd();   ///< unused unless the job is notified (NOTIFY_SOCKET)
+    std::string name;                     ///< for messages: "job 'web'", "check of 'web'"
+    UniqueFd notify_socket = UniqueFd();  ///< unused unless the job is notified (NOTIFY_SOCKET)
   };
   Launcher() = default;
   Launcher(const Launcher&) = delete;
   Launcher& operator=(const Launcher&) = delete;
   virtual ~Launcher() = default;
-  /// Starts `request.spec`; `on_exit` runs once, on the loop thread, never inside start(), as soon as
-  /// the child itself is gone, whoever still holds its pipes.
-  /// Errors: kNotFound (no such file, missing interpreter), kDenied (not executable, an attribute was
-  /// refused: named), kUnavailable (EAGAIN, ENOMEM, EMFILE), kInvalid (unknown user, bad env file).
-  virtual Result<std::unique_ptr<Process>> start(Request request, std::function<void(ExitStatus)> on_exit) = 0;
+  /// Starts `request.spec`; `on_exit` runs once, on the loop thread, never inside start(), as soon
+  /// as the child itself is gone, whoever still holds its pipes. Errors: kNotFound (no such file,
+  /// missing interpreter), kDenied (not executable, an attribute was refused: named), kUnavailable
+  /// (EAGAIN, ENOMEM, EMFILE), kInvalid (unknown user, bad env file).
+  virtual Result<std::unique_ptr<Process>> start(Request request,
+                                                 std::function<void(ExitStatus)> on_exit) = 0;
 };
 
 /// The real launcher with its reaper: the only place that waits for children. Also adopts and reaps

@@ -73,7 +73,7 @@ class Reactor {
 /// What the loop measured of itself; cumulative since it was made. Times in seconds.
 struct LoopStats {
   std::uint64_t turns = 0;
-  double busy_seconds = 0;       ///< sum of turn durations, waiting not counted
+  double busy_seconds = 0;  ///< sum of turn durations, waiting not counted
   double longest_turn_seconds = 0;
   double timer_lag_seconds = 0;  ///< sum over timers of (fired - due)
   std::uint64_t timers_fired = 0;
@@ -83,7 +83,8 @@ struct LoopStats {
 /// The real loop: epoll, one timerfd over a timer heap, one signalfd, one eventfd.
 class EpollReactor : public Reactor {
  public:
-  /// Called after every turn with its duration and with how late its first timer was; for histograms.
+  /// Called after every turn with its duration and with how late its first timer was; for
+  /// histograms.
   using TurnObserver = std::function<void(Duration busy, Duration lag)>;
 
   static Result<std::unique_ptr<EpollReactor>> create();

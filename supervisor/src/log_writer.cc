@@ -1,0 +1,114 @@
+#include "log_writer.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <string_view>
+#include <thread>
+
+namespace containerpilot {
+
+namespace {
+// Batches are written in pieces no larger than this, so that congestion ends as soon as there is
+// room.
+constexpr std::size_t kPiece = 64 * 1024;
+constexpr std::size_t kSpareCapacity = 256 * 1024;
+}  // namespace
+
+// Detached: the writer lives as long as the process, because any thread may log until the very end.
+LogWriter::LogWriter() {
+  std::thread([this] { run(); }).detach();
+}
+
+std::string& LogWriter::open_batch(const std::shared_ptr<LogFile>& file) {
+  if (batches_.empty() || batches_.back().file != file) {
+    batches_.push_back({file, std::exchange(spare_, {}), UniqueFd()});
+  }
+  return batches_.back().text;
+}
+
+void LogWriter::run() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    while (batches_.empty()) {
+      drained_.notify_all();
+      idle_ = true;
+      wake_.wait(lock);
+      idle_ = false;
+    }
+    Batch batch = std::move(batches_.front());
+    batches_.pop_front();
+    lock.unlock();
+    write_out(batch);
+    batch.text.clear();
+    lock.lock();
+    if (batch.text.capacity() <= kSpareCapacity) spare_ = std::move(batch.text);
+  }
+}
+
+void LogWriter::write_out(Batch& batch) {
+  if (batch.reopened.valid()) batch.file->fd_ = std::move(batch.reopened);
+  const int fd = batch.file->fd_.valid() ? batch.file->fd_.get() : batch.file->stream_fd_;
+  std::string_view rest = batch.text;
+  while (!rest.empty()) {
+    const ssize_t written = ::write(fd, rest.data(), std::min(rest.size(), kPiece));
+    if (written >= 0) {
+      rest.remove_prefix(static_cast<std::size_t>(written));
+      pending_.fetch_sub(static_cast<std::size_t>(written), std::memory_order_relaxed);
+    } else if (errno == EAGAIN) {
+      // Somebody who shares our stdout made it non-blocking.
+      pollfd wait{fd, POLLOUT, 0};
+      ::poll(&wait, 1, -1);
+    } else if (errno != EINTR) {
+      break;  // disk full, reader gone, closed: nobody can be told but the counter
+    }
+  }
+  if (rest.empty()) return;
+  pending_.fetch_sub(rest.size(), std::memory_order_relaxed);
+  const std::scoped_lock lock(mutex_);
+  dropped_ += static_cast<std::uint64_t>(std::count(rest.begin(), rest.end(), '\n'));
+}
+
+bool LogWriter::flush() {
+  std::unique_lock lock(mutex_);
+  return drained_.wait_for(lock, std::chrono::seconds(1),
+                           [this] { return batches_.empty() && idle_; });
+}
+
+std::uint64_t LogWriter::lines() const {
+  const std::scoped_lock lock(mutex_);
+  return lines_;
+}
+
+std::uint64_t LogWriter::dropped() const {
+  const std::scoped_lock lock(mutex_);
+  return dropped_;
+}
+
+Result<UniqueFd> LogWriter::open_file(const std::string& path) {
+  UniqueFd fd(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666));
+  if (fd.valid()) return fd;
+  const int error = errno;
+  const Errc code = error == ENOENT                                       ? Errc::kNotFound
+                    : error == EACCES || error == EPERM || error == EROFS ? Errc::kDenied
+                                                                          : Errc::kIo;
+  return Error(code, "cannot open log file '" + path + "': " + std::strerror(error), error);
+}
+
+Status LogWriter::reopen(const std::shared_ptr<LogFile>& file) {
+  if (file->path().empty()) return ok();
+  auto fd = open_file(file->path());
+  if (!fd) return std::move(fd).error();
+  std::unique_lock lock(mutex_);
+  batches_.push_back({file, {}, std::move(fd).value()});
+  if (!std::exchange(idle_, false)) return ok();
+  lock.unlock();
+  wake_.notify_one();
+  return ok();
+}
+
+}  // namespace containerpilot
