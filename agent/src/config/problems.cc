@@ -1,0 +1,90 @@
+#include "config/problems.h"
+
+#include <utility>
+
+#include "config/utf8.h"
+
+namespace containerpilot::agent {
+
+namespace {
+constexpr std::size_t kMostProblems = 200;
+constexpr std::size_t kMostShown = 60;  // bytes of a value repeated in a message
+}  // namespace
+
+void Problems::error(const Node& at, std::string message, std::string accepted) {
+  add(Problem::Severity::kError, at, at.offset, std::move(message), std::move(accepted));
+}
+void Problems::warning(const Node& at, std::string message, std::string accepted) {
+  add(Problem::Severity::kWarning, at, at.offset, std::move(message), std::move(accepted));
+}
+void Problems::key_error(const Node& at, std::string message, std::string accepted) {
+  add(Problem::Severity::kError, at, at.key_offset, std::move(message), std::move(accepted));
+}
+void Problems::key_warning(const Node& at, std::string message, std::string accepted) {
+  add(Problem::Severity::kWarning, at, at.key_offset, std::move(message), std::move(accepted));
+}
+
+void Problems::error_at(std::uint16_t source, std::uint32_t offset, std::string message) {
+  const Position position = tree_.position(source, offset);
+  errors_.push_back({Problem::Severity::kError, tree_.source(source).name, position.line,
+                     position.column, "", std::move(message), "", tree_.excerpt(source, offset)});
+}
+void Problems::error(std::string message) {
+  errors_.push_back({Problem::Severity::kError, "", 0, 0, "", std::move(message), "", ""});
+}
+void Problems::warning(std::string message) {
+  warnings_.push_back({Problem::Severity::kWarning, "", 0, 0, "", std::move(message), "", ""});
+}
+
+bool Problems::full() const { return errors_.size() >= kMostProblems; }
+
+void Problems::add(Problem::Severity severity, const Node& node, std::uint32_t offset,
+                   std::string message, std::string accepted) {
+  std::vector<Problem>& list = severity == Problem::Severity::kError ? errors_ : warnings_;
+  if (list.size() >= kMostProblems) return;
+  const Position position = tree_.position(node.source, offset);
+  list.push_back({severity, tree_.source(node.source).name, position.line, position.column,
+                  path_of(node), std::move(message), std::move(accepted),
+                  tree_.excerpt(node.source, offset)});
+  if (list.size() == kMostProblems)
+    list.back().message += " (and more: only the first 200 are told)";
+}
+
+std::string describe(const Node& node) {
+  switch (node.kind) {
+    case Node::Kind::kNull:
+      return "null";
+    case Node::Kind::kBool:
+      return node.boolean ? "true" : "false";
+    case Node::Kind::kArray:
+      return node.count == 0 ? "an empty list" : "a list";
+    case Node::Kind::kObject:
+      return node.count == 0 ? "an empty object" : "an object";
+    case Node::Kind::kNumber:
+    case Node::Kind::kString:
+      break;
+  }
+  if (is_secret_key(node.key)) return "***";
+  std::string text = printable(node.text.substr(0, kMostShown));
+  if (node.text.size() > kMostShown) text += "…";
+  return node.is(Node::Kind::kString) ? "\"" + text + "\"" : text;
+}
+
+std::string one_line(const Problem& problem) {
+  std::string out = problem.file;
+  if (problem.line != 0) {
+    out += ":" + std::to_string(problem.line) + ":" + std::to_string(problem.column);
+  }
+  if (!out.empty()) out += ": ";
+  out += problem.severity == Problem::Severity::kError ? "error: " : "warning: ";
+  if (!problem.path.empty()) out += problem.path + ": ";
+  out += problem.message;
+  if (!problem.accepted.empty()) out += "; accepted: " + problem.accepted;
+  return out;
+}
+
+std::string with_excerpt(const Problem& problem) {
+  return problem.excerpt.empty() ? one_line(problem) : one_line(problem) + "\n" + problem.excerpt;
+}
+
+}  // namespace containerpilot::agent

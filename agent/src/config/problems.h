@@ -1,0 +1,46 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/tree.h"
+#include "containerpilot/agent/problem.h"
+
+namespace containerpilot::agent {
+
+/// Collects what is wrong with one configuration. Stops counting at a bound, so that a broken 10 MB
+/// file does not make a million messages.
+class Problems {
+ public:
+  explicit Problems(const Tree& tree) : tree_(tree) {}
+
+  void error(const Node& at, std::string message, std::string accepted = {});
+  void warning(const Node& at, std::string message, std::string accepted = {});
+  /// About the key of a member, not its value.
+  void key_error(const Node& at, std::string message, std::string accepted = {});
+  void key_warning(const Node& at, std::string message, std::string accepted = {});
+  /// About a place that is no value (syntax errors).
+  void error_at(std::uint16_t source, std::uint32_t offset, std::string message);
+  /// About no place at all.
+  void error(std::string message);
+  void warning(std::string message);
+
+  [[nodiscard]] bool failed() const { return !errors_.empty(); }
+  [[nodiscard]] bool full() const;
+  [[nodiscard]] std::vector<Problem> take_errors() { return std::move(errors_); }
+  [[nodiscard]] std::vector<Problem> take_warnings() { return std::move(warnings_); }
+
+ private:
+  void add(Problem::Severity severity, const Node& node, std::uint32_t offset, std::string message,
+           std::string accepted);
+
+  const Tree& tree_;
+  std::vector<Problem> errors_;
+  std::vector<Problem> warnings_;
+};
+
+/// For messages: '"5 s"', '5.5', 'true', 'null', 'a list', 'an object'. Secrets print as ***.
+std::string describe(const Node& node);
+
+}  // namespace containerpilot::agent

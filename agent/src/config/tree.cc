@@ -1,0 +1,165 @@
+#include "config/tree.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace containerpilot::agent {
+
+namespace {
+
+constexpr std::size_t kExcerptWidth = 100;  // characters of the line shown
+
+bool is_continuation(char c) { return (static_cast<unsigned char>(c) & 0xC0U) == 0x80U; }
+
+std::size_t count_characters(std::string_view text) {
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return !is_continuation(c); }));
+}
+
+char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+
+bool is_word(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+         c == '-';
+}
+
+/// Replaces what follows a secret-looking key and a colon by ***, so that no excerpt shows it.
+std::string mask_secrets(std::string_view line) {
+  std::string out;
+  std::size_t at = 0;
+  while (at < line.size()) {
+    if (!is_word(line[at])) {
+      out += line[at++];
+      continue;
+    }
+    std::size_t end = at;
+    while (end < line.size() && is_word(line[end])) ++end;
+    const std::string_view word = line.substr(at, end - at);
+    out += word;
+    at = end;
+    if (!is_secret_key(word)) continue;
+    while (at < line.size() && (line[at] == '"' || line[at] == '\'' || line[at] == ' '))
+      out += line[at++];
+    if (at == line.size() || line[at] != ':') continue;
+    out += line[at++];
+    while (at < line.size() && line[at] == ' ') out += line[at++];
+    std::size_t stop = at;
+    if (at < line.size() && (line[at] == '"' || line[at] == '\'')) {
+      stop = line.find(line[at], at + 1);
+      stop = stop == std::string_view::npos ? line.size() : stop + 1;
+    } else {
+      stop = std::min(line.find_first_of(",}", at), line.size());
+    }
+    // Same width, so that the caret stays under its character.
+    for (std::size_t i = at; i < stop; ++i) {
+      if (!is_continuation(line[i])) out += '*';
+    }
+    at = stop;
+  }
+  return out;
+}
+
+}  // namespace
+
+const Node* Node::find(std::string_view name) const {
+  if (kind != Kind::kObject) return nullptr;
+  for (const Node& child : *this) {
+    if (child.key == name) return &child;
+  }
+  return nullptr;
+}
+
+std::uint16_t Tree::add_source(std::string name, std::string text) {
+  Source& source = sources_.emplace_back();
+  source.name = std::move(name);
+  source.text = std::move(text);
+  source.line_starts.push_back(0);
+  const std::string& t = source.text;
+  for (std::size_t i = 0; i < t.size(); ++i) {
+    if (t[i] == '\n' || (t[i] == '\r' && (i + 1 == t.size() || t[i + 1] != '\n'))) {
+      source.line_starts.push_back(static_cast<std::uint32_t>(i + 1));
+    }
+  }
+  return static_cast<std::uint16_t>(sources_.size() - 1);
+}
+
+Position Tree::position(std::uint16_t source, std::uint32_t offset) const {
+  const Source& s = sources_[source];
+  const auto after = std::upper_bound(s.line_starts.begin(), s.line_starts.end(), offset);
+  const std::uint32_t start = *(after - 1);
+  const std::size_t end = std::min<std::size_t>(offset, s.text.size());
+  const std::string_view before = std::string_view(s.text).substr(start, end - start);
+  return {static_cast<unsigned>(after - s.line_starts.begin()),
+          static_cast<unsigned>(count_characters(before) + 1)};
+}
+
+std::string Tree::excerpt(std::uint16_t source, std::uint32_t offset) const {
+  const Source& s = sources_[source];
+  const auto after = std::upper_bound(s.line_starts.begin(), s.line_starts.end(), offset);
+  const std::uint32_t start = *(after - 1);
+  const std::string_view text = s.text;
+  const std::size_t end = std::min(text.find_first_of("\r\n", start), text.size());
+  std::size_t from = start;
+  const std::size_t at = std::min<std::size_t>(offset, end);
+  if (at - start > kExcerptWidth * 3 / 4) from = at - kExcerptWidth / 2;
+  while (from > start && is_continuation(text[from])) --from;
+  std::size_t to = std::min(end, from + kExcerptWidth);
+  while (to < end && is_continuation(text[to])) ++to;
+
+  // Masked before it is cut, so that a secret cannot hide behind the cut. Very long lines (a
+  // minified file) are only masked near the place, which is all that is printed.
+  const std::size_t mask_from = from - start > 4096 ? from - 4096 : start;
+  std::string line = mask_secrets(text.substr(mask_from, to - mask_from));
+  const std::size_t skip = count_characters(text.substr(mask_from, from - mask_from));
+  std::size_t cut = 0;
+  for (std::size_t seen = 0; cut < line.size(); ++cut) {
+    if (!is_continuation(line[cut]) && seen++ == skip) break;
+  }
+  line.erase(0, cut);
+  for (char& c : line) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
+  }
+
+  std::string number = std::to_string(after - s.line_starts.begin());
+  if (number.size() < 5) number.insert(0, 5 - number.size(), ' ');
+  std::string out =
+      number + " | " + (from > start ? "…" : "") + line + (to < end ? "…" : "") + "\n";
+  out += std::string(number.size(), ' ') + " | " + (from > start ? " " : "");
+  out.append(count_characters(text.substr(from, at - from)), ' ');
+  return out + "^";
+}
+
+std::string path_of(const Node& node) {
+  std::vector<std::string> parts;
+  for (const Node* at = &node; at->parent != nullptr; at = at->parent) {
+    if (at->parent->is(Node::Kind::kObject)) {
+      parts.push_back(std::string(at->key));
+      continue;
+    }
+    std::size_t index = 0;
+    for (const Node* sibling = at->parent->first; sibling != at; sibling = sibling->next) ++index;
+    parts.push_back("[" + std::to_string(index) + "]");
+  }
+  std::string out;
+  for (auto part = parts.rbegin(); part != parts.rend(); ++part) {
+    if (!out.empty() && part->front() != '[') out += '.';
+    out += *part;
+  }
+  return out;
+}
+
+bool is_secret_key(std::string_view key) {
+  std::string name;
+  for (const char c : key) {
+    if (c != '_' && c != '-') name += lower(c);
+  }
+  static constexpr std::array<std::string_view, 5> kWords = {"token", "password", "passwd",
+                                                             "secret", "apikey"};
+  return std::any_of(kWords.begin(), kWords.end(), [&](std::string_view word) {
+    return name.size() >= word.size() &&
+           std::string_view(name).substr(name.size() - word.size()) == word;
+  });
+}
+
+}  // namespace containerpilot::agent
