@@ -1,0 +1,139 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "config/problems.h"
+#include "config/tree.h"
+
+namespace containerpilot::agent {
+
+// A configuration language is a set of blocks (objects), each a table of fields. A field is
+// declared once: name, kind of value, default, help. Decoding, error messages, the reference pages
+// and the JSON Schema for editors all come from these tables.
+
+/// A value as it was written, or its default; `node` is null when it was left out (or null).
+template <class T>
+struct Value {
+  T value{};
+  const Node* node = nullptr;
+  explicit operator bool() const { return node != nullptr; }
+  const T& operator*() const { return value; }
+  const T* operator->() const { return &value; }
+};
+
+/// What a kind of value accepts, for people and for editors.
+struct KindInfo {
+  std::string name;      ///< "duration", in the reference tables
+  std::string accepted;  ///< `a duration like "250ms", or a number of seconds`, in messages
+  std::string schema;    ///< JSON Schema: `{"type": ["string", "number"]}`
+};
+
+/// A kind of value and how it is read: `parse` stores into the target or says why it cannot
+/// (returning false). Problems found inside a nested block are its own.
+template <class T>
+struct Kind : KindInfo {
+  std::function<bool(Problems&, const Node&, T&)> parse;
+};
+
+struct Block;
+
+struct Field {
+  std::string name;
+  std::vector<std::string> aliases;  ///< also accepted, not advertised
+  KindInfo kind;
+  std::string default_text;  ///< for the reference; empty: none
+  std::string help;
+  const Block* block = nullptr;  ///< of an object, or of the elements of a list
+  bool required = false;
+  bool since_4 = false;  ///< unknown to the old program
+  std::function<void(Problems&, const Node&, void* target)> read;
+};
+
+/// A key the old program swallowed silently: accepted, with a warning that says `advice`.
+struct IgnoredKey {
+  std::string_view name;
+  std::string_view advice;
+};
+
+enum class KeyCase : std::uint8_t { kExact, kAny };
+
+struct Block {
+  std::string name;  ///< "health"
+  std::string help;
+  std::vector<Field> fields;
+  std::vector<IgnoredKey> ignored;
+  KeyCase key_case = KeyCase::kAny;  ///< 3.x: exact at the top, any below
+  bool unknown_is_error = true;
+};
+
+/// Decodes an object into the struct `block` describes. Unknown keys, keys given twice in different
+/// spellings and missing required ones are reported; so is every bad value.
+void read_block(Problems& problems, const Block& block, const Node& object, void* target);
+
+/// Nearest of `names` to `word`, if it is near enough to be a slip of the finger; else empty.
+std::string_view nearest(std::string_view word, const std::vector<std::string_view>& names);
+
+std::string lower_case(std::string_view text);
+
+/// Declares the block of struct T:
+///   BlockOf<Watch>("watch", "…").field("tag", &Watch::tag, text(), "", "…").build()
+template <class T>
+class BlockOf {
+ public:
+  BlockOf(std::string name, std::string help) {
+    block_.name = std::move(name), block_.help = std::move(help);
+  }
+
+  template <class V>
+  BlockOf& field(std::string name, Value<V> T::*member, Kind<V> kind, std::string default_text,
+                 std::string help) {
+    Field& field = block_.fields.emplace_back();
+    field.name = std::move(name);
+    field.kind = kind;
+    field.default_text = std::move(default_text);
+    field.help = std::move(help);
+    field.read = [member, kind = std::move(kind)](Problems& problems, const Node& node,
+                                                  void* target) {
+      Value<V>& value = static_cast<T*>(target)->*member;
+      if (kind.parse(problems, node, value.value)) value.node = &node;
+    };
+    return *this;
+  }
+  /// All fields of a struct that T holds: the same keys in several blocks.
+  template <class Part>
+  BlockOf& include(Part T::*member, const Block& part) {
+    for (Field field : part.fields) {
+      field.read = [member, read = field.read](Problems& problems, const Node& node, void* target) {
+        read(problems, node, &(static_cast<T*>(target)->*member));
+      };
+      block_.fields.push_back(std::move(field));
+    }
+    return *this;
+  }
+  /// All fields of another block of the same struct.
+  BlockOf& include_same(const Block& part) {
+    block_.fields.insert(block_.fields.end(), part.fields.begin(), part.fields.end());
+    return *this;
+  }
+  // These say more about the field declared last.
+  BlockOf& alias(std::string name) {
+    return block_.fields.back().aliases.push_back(std::move(name)), *this;
+  }
+  BlockOf& of(const Block& block) { return block_.fields.back().block = &block, *this; }
+  BlockOf& required() { return block_.fields.back().required = true, *this; }
+  BlockOf& since_4() { return block_.fields.back().since_4 = true, *this; }
+
+  BlockOf& ignore(std::vector<IgnoredKey> keys) { return block_.ignored = std::move(keys), *this; }
+  BlockOf& exact_case() { return block_.key_case = KeyCase::kExact, *this; }
+  Block build() { return std::move(block_); }
+
+ private:
+  Block block_;
+};
+
+}  // namespace containerpilot::agent
