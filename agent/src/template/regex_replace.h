@@ -1,0 +1,14 @@
+#pragma once
+
+#include <string_view>
+
+#include "template/budget.h"
+
+namespace containerpilot::agent::tmpl {
+
+/// Go's regexp.MustCompile(expression).ReplaceAllString(text, replacement): leftmost-first, "$1",
+/// "${name}" and "$$" in the replacement. Throws Failure for a bad expression.
+void regex_replace_all(Buffer& out, std::string_view expression, std::string_view replacement,
+                       std::string_view text);
+
+}  // namespace containerpilot::agent::tmpl
