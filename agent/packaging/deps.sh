@@ -31,9 +31,9 @@ prepare_apt() {
   [ -s "$deps/apt/sources.list" ] && return
   local tool entries
   for tool in apt-get dpkg-source cmake ninja cc; do
-    command -v "$tool" >/dev/null || die "'$tool' is missing; install dpkg-dev, cmake, ninja-build and gcc"
+    command -v "$tool" >/dev/null || die "'$tool' is missing; run agent/packaging/packages.sh build"
   done
-  [ -r "$keyring" ] || die "'$keyring' is missing; install debian-archive-keyring"
+  [ -r "$keyring" ] || die "'$keyring' is missing; run agent/packaging/packages.sh build"
   entries=$(apt-get indextargets 'Created-By: Packages' 'Origin: Debian' \
     --format "deb-src [signed-by=$keyring] \$(REPO_URI) \$(RELEASE) \$(COMPONENT)" | sort -u)
   [ -n "$entries" ] || die "apt knows no Debian archive yet; run 'apt-get update' as root first"

@@ -10,24 +10,42 @@ struct Names {
 
 Names names_of(EventCode code) {
   switch (code) {
-    case EventCode::kStartup: return {"startup", "Startup"};
-    case EventCode::kShutdown: return {"shutdown", "Shutdown"};
-    case EventCode::kExitSuccess: return {"exitSuccess", "ExitSuccess"};
-    case EventCode::kExitFailed: return {"exitFailed", "ExitFailed"};
-    case EventCode::kError: return {"error", "Error"};
-    case EventCode::kHealthy: return {"healthy", "StatusHealthy"};
-    case EventCode::kUnhealthy: return {"unhealthy", "StatusUnhealthy"};
-    case EventCode::kChanged: return {"changed", "StatusChanged"};
-    case EventCode::kTimerExpired: return {"timerExpired", "TimerExpired"};
-    case EventCode::kStopping: return {"stopping", "Stopping"};
-    case EventCode::kStopped: return {"stopped", "Stopped"};
-    case EventCode::kEnterMaintenance: return {"enterMaintenance", "EnterMaintenance"};
-    case EventCode::kExitMaintenance: return {"exitMaintenance", "ExitMaintenance"};
-    case EventCode::kSignal: return {"signal", "Signal"};
-    case EventCode::kQuit: return {"quit", "Quit"};
-    case EventCode::kReady: return {"ready", "Ready"};
-    case EventCode::kAcquired: return {"acquired", "Acquired"};
-    case EventCode::kLost: return {"lost", "Lost"};
+    case EventCode::kStartup:
+      return {"startup", "Startup"};
+    case EventCode::kShutdown:
+      return {"shutdown", "Shutdown"};
+    case EventCode::kExitSuccess:
+      return {"exitSuccess", "ExitSuccess"};
+    case EventCode::kExitFailed:
+      return {"exitFailed", "ExitFailed"};
+    case EventCode::kError:
+      return {"error", "Error"};
+    case EventCode::kHealthy:
+      return {"healthy", "StatusHealthy"};
+    case EventCode::kUnhealthy:
+      return {"unhealthy", "StatusUnhealthy"};
+    case EventCode::kChanged:
+      return {"changed", "StatusChanged"};
+    case EventCode::kTimerExpired:
+      return {"timerExpired", "TimerExpired"};
+    case EventCode::kStopping:
+      return {"stopping", "Stopping"};
+    case EventCode::kStopped:
+      return {"stopped", "Stopped"};
+    case EventCode::kEnterMaintenance:
+      return {"enterMaintenance", "EnterMaintenance"};
+    case EventCode::kExitMaintenance:
+      return {"exitMaintenance", "ExitMaintenance"};
+    case EventCode::kSignal:
+      return {"signal", "Signal"};
+    case EventCode::kQuit:
+      return {"quit", "Quit"};
+    case EventCode::kReady:
+      return {"ready", "Ready"};
+    case EventCode::kAcquired:
+      return {"acquired", "Acquired"};
+    case EventCode::kLost:
+      return {"lost", "Lost"};
   }
   return {};
 }

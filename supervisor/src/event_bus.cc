@@ -33,8 +33,8 @@ Watch EventBus::subscribe(Handler handler) {
 void EventBus::deliver() {
   scheduled_ = false;
   delivering_ = true;
-  // What handlers publish is delivered in this turn too, after everything queued before it. The bound
-  // keeps two jobs that answer each other from starving I/O: the rest comes in the next turn.
+  // What handlers publish is delivered in this turn too, after everything queued before it. The
+  // bound keeps two jobs that answer each other from starving I/O: the rest comes in the next turn.
   for (std::size_t budget = kHistory; budget > 0 && !queue_.empty(); --budget) {
     Event event = std::move(queue_.front());
     queue_.pop_front();

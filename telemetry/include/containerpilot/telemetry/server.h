@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "containerpilot/supervisor/reactor.h"
 #include "containerpilot/supervisor/result.h"
@@ -17,6 +18,8 @@ struct Document {
   int status = 200;
   std::string content_type = "application/json";
   std::string body;
+  /// How long it may be served; afterwards 503, because whoever publishes it hangs. 0: for ever.
+  Duration valid_for{0};
 };
 
 /// What the loop publishes; any thread may read, the loop thread writes. Each publish replaces the
@@ -27,28 +30,52 @@ class Documents {
   ~Documents();
   Documents(const Documents&) = delete;
   Documents& operator=(const Documents&) = delete;
-  /// `path` as requested, "/status"; a trailing '*' serves everything below ("/sensors/*" is not
-  /// needed: publish each sensor by its own path).
+  /// `path` as requested: "/status", or with the exact query it is for: "/readyz?verbose".
   void publish(const std::string& path, Document document);
   void withdraw(const std::string& path);
-  [[nodiscard]] std::shared_ptr<const Document> find(const std::string& path) const;
+  /// Null when there is none. One that is no longer valid is replaced by a 503 that says so.
+  [[nodiscard]] std::shared_ptr<const Document> find(std::string_view path) const;
 
  private:
   class Impl;
   std::unique_ptr<Impl> impl_;
 };
 
-/// The telemetry port (civetweb): /metrics from the registry, everything else from `documents`.
-/// Start and stop from the loop thread; stop is prompt whatever clients do.
+/// Server-sent events: what the loop publishes goes to every listener of /events. Who is too slow
+/// misses some and is told how many; a reconnect with Last-Event-ID gets what is still remembered.
+class EventFeed {
+ public:
+  static constexpr std::size_t kRemembered = 1000;
+  EventFeed();
+  ~EventFeed();
+  EventFeed(const EventFeed&) = delete;
+  EventFeed& operator=(const EventFeed&) = delete;
+  /// `type` names the event ("job", "sensor"); `data` is one line, JSON by custom. Any thread.
+  void publish(std::string_view type, std::string_view data);
+
+  class Impl;
+  [[nodiscard]] Impl& impl() const { return *impl_; }
+
+ private:
+  std::unique_ptr<Impl> impl_;
+};
+
+/// The telemetry port (civetweb): the registry at `spec.metrics_path`, /events from the feed,
+/// everything else from `documents`. GET and HEAD only; no request has a body. With a bearer token
+/// everything but /healthz and /readyz asks for it. Start and stop (destroy) from the loop thread;
+/// stop takes at most 0.1 s whatever clients do.
 class MetricsServer {
  public:
-  /// Before each /metrics answer, on a server thread: brings gauges that are computed on demand up
-  /// to date.
+  static constexpr int kWorkers = 16;
+  static constexpr int kMaxListeners = 4;  ///< of /events; the next gets 503 with Retry-After
+  /// Before each scrape, on a server thread: brings gauges that are computed on demand up to date.
   using BeforeScrape = std::function<void()>;
-  /// Errors: kIo (port taken, address not ours), kInvalid (certificate).
+  /// Everything given must outlive the server. Declares and records the metrics of scrapes.
+  /// Errors: kIo (port taken, address not ours), kInvalid (certificate, address).
   static Result<std::unique_ptr<MetricsServer>> start(const ServerSpec& spec, Registry& registry,
                                                       Documents& documents,
-                                                      BeforeScrape before_scrape);
+                                                      BeforeScrape before_scrape,
+                                                      EventFeed* events = nullptr);
   MetricsServer() = default;
   MetricsServer(const MetricsServer&) = delete;
   MetricsServer& operator=(const MetricsServer&) = delete;

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace containerpilot::telemetry {
+
+/// A small file of /proc or of a cgroup; nullopt when it cannot be read. Never blocks for long: the
+/// kernel makes the text.
+std::optional<std::string> read_small_file(const std::string& path);
+
+/// The fields of /proc/PID/stat that we use. Source: proc(5).
+struct ProcessStat {
+  pid_t parent = 0;
+  double cpu_seconds = 0;           ///< user and system
+  double children_cpu_seconds = 0;  ///< of children that were waited for
+  std::uint64_t threads = 0;
+  double start_after_boot_seconds = 0;
+  double virtual_bytes = 0;
+  double resident_bytes = 0;
+};
+/// The command between the brackets may hold anything, also ") R 1".
+std::optional<ProcessStat> parse_process_stat(std::string_view text);
+std::optional<ProcessStat> read_process_stat(pid_t pid);
+/// Entries of /proc/PID/fd.
+std::optional<std::uint64_t> count_fds(pid_t pid);
+
+}  // namespace containerpilot::telemetry
