@@ -59,6 +59,7 @@ void Availability::fail(std::uint64_t round, const Error& error) {
   last_error_ = error.text();
   if (round != round_) return;  // this outage was counted already
   ++round_;
+  outages_ += failures_ == 0 ? 1 : 0;
   ++failures_;
   const Duration delay = backoff_.next();
   retry_at_ = reactor_.now() + delay;

@@ -68,7 +68,12 @@ class Availability {
   /// very agent): no warnings and short delays, until it answers.
   void expect_down();
 
+  /// False from the first failure until the next answer.
   [[nodiscard]] bool up() const { return failures_ == 0; }
+  /// True in an outage that people were told of, or know of.
+  [[nodiscard]] bool lost() const { return failures_ > 0 && (warned_ || expected_down_); }
+  /// How many there were, the one under way included.
+  [[nodiscard]] std::uint64_t outages() const { return outages_; }
   [[nodiscard]] const std::string& last_error() const { return last_error_; }
 
  private:
@@ -90,7 +95,8 @@ class Availability {
   std::string last_error_;
   std::uint64_t next_waiter_ = 1;
   std::uint64_t round_ = 0;  ///< calls begun before a counted failure do not count again
-  unsigned failures_ = 0;    ///< in a row
+  std::uint64_t outages_ = 0;
+  unsigned failures_ = 0;  ///< in a row
   bool probing_ = false;
   bool warned_ = false;
   bool expected_down_ = false;

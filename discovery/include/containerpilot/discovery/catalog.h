@@ -78,13 +78,14 @@ class Catalog {
 
 /// Talks to what `spec` names: Consul, etcd, or the embedded catalog at spec.embedded.listen (put
 /// the real address there once it is started). `calls` and `polls` are separate connection pools,
-/// so that waiting queries never delay a beat: 4 connections and kPollConnections. All must outlive
-/// the catalog. Errors: kInvalid; for Kind::kNone there is nothing to make, and that is one too.
+/// so that waiting queries never delay a beat: kCallConnections and kPollConnections. All must
+/// outlive the catalog. Errors: kInvalid; for Kind::kNone there is nothing to make, and that is one
+/// too.
 Result<std::unique_ptr<Catalog>> make_catalog(Reactor& reactor, const CatalogSpec& spec,
                                               HttpClient& calls, HttpClient& polls);
 
 inline constexpr std::size_t kCallConnections = 4;
 /// Consul refuses a client its 201st connection; one agent keeps far away from that.
-inline constexpr std::size_t kPollConnections = 50;
+inline constexpr std::size_t kPollConnections = 54;
 
 }  // namespace containerpilot::discovery

@@ -47,7 +47,7 @@ class Registrar {
 
   /// Leftovers of an earlier life of this instance, i.e. expired entries whose id ends in
   /// "-<hostname>" and that nobody added here, are removed; an empty `hostname` leaves all alone.
-  Registrar(Reactor& reactor, Catalog& catalog, std::string hostname = {});
+  Registrar(Reactor& reactor, Catalog& catalog, const std::string& hostname = {});
   ~Registrar();
   Registrar(const Registrar&) = delete;
   Registrar& operator=(const Registrar&) = delete;

@@ -14,7 +14,8 @@
 
 namespace containerpilot::discovery {
 
-/// A difference between two answers, by id, address and port.
+/// A difference between two answers: an instance came, went, or is not what it was (address, port,
+/// tags, meta). One that changed is in both `added` and `removed`.
 struct Change {
   const WatchSpec& watch;
   std::vector<Instance> before, after;
@@ -27,17 +28,23 @@ struct WatchState {
   std::vector<Instance> instances;
   std::uint64_t changes = 0;
   std::optional<TimePoint> last_answer;
-  std::string last_error;
+  std::string last_error;  ///< empty after a good answer
+  Duration staleness{0};   ///< how late a change may be seen while all is well; 0: at once
 };
 
 /// Watches services and tells of every change the moment the catalog does. Watches on one service
-/// and datacenter share a query; tags are filtered here. Failures are retried with jittered
-/// back-off and keep the last known list. With `catalog` null only DNS watches work. Loop thread
-/// only.
+/// and datacenter share a query; tags are filtered here unless all of them want the same. As many
+/// queries wait at the catalog as it allows, those that changed last; the others are asked every
+/// kPollInterval in turn. A catalog that cannot hold answers back is asked every
+/// WatchSpec::interval. Failures are retried with jittered back-off and keep the last known list.
+/// Loop thread only.
 class Watcher {
  public:
-  /// First answer: only called when it has instances (spec v3, section 5.4).
+  static constexpr Duration kPollInterval = std::chrono::seconds(9);
+
+  /// First answer: only called when it has instances (spec v3, section 5.4). May call set().
   using OnChange = std::function<void(const Change&)>;
+  /// With `catalog` null only DNS watches work.
   Watcher(Reactor& reactor, Catalog* catalog, Resolver& resolver, OnChange on_change);
   ~Watcher();
   Watcher(const Watcher&) = delete;

@@ -1,0 +1,65 @@
+#include "sentinel.h"
+
+#include <algorithm>
+
+namespace containerpilot::discovery {
+
+namespace {
+using namespace std::chrono_literals;
+constexpr Duration kWait = 60s;
+constexpr Duration kMinGap = 1s;  // between two questions: a busy service must not keep us busy
+}  // namespace
+
+void Sentinel::guard(const std::string& service, const std::string& id) {
+  if (useless_ || id == id_) return;
+  stop();
+  service_ = service;
+  id_ = id;
+  ask();
+}
+
+void Sentinel::stop() {
+  id_.clear();
+  index_ = 0;
+  seen_.reset();
+  call_ = Watch();
+  pause_ = Watch();
+  leave_ = Availability::Call();
+}
+
+void Sentinel::ask() {
+  auto leave = catalog_.availability().begin();
+  if (!leave) return stop();  // guard() is called again when the catalog is back
+  leave_ = std::move(*leave);
+  call_ = catalog_.query(
+      {service_, {}, {}}, index_, kWait,
+      [this, asked = reactor_.now()](Result<Snapshot> answer) { hear(asked, answer); });
+}
+
+void Sentinel::hear(TimePoint asked, const Result<Snapshot>& answer) {
+  leave_.finished(answer ? nullptr : &answer.error());
+  if (!answer) {
+    useless_ = answer.error().code() == Errc::kDenied || answer.error().code() == Errc::kInvalid ||
+               answer.error().code() == Errc::kNotFound;
+    stop();
+    return on_doubt_();
+  }
+  const Snapshot& snapshot = answer.value();
+  const bool held_back =
+      index_ == 0 || snapshot.index != index_ || reactor_.now() - asked >= kWait / 2;
+  if (snapshot.index == 0 || !held_back) {
+    useless_ = true;
+    return stop();
+  }
+  const auto it = std::find_if(snapshot.instances.begin(), snapshot.instances.end(),
+                               [&](const Instance& instance) { return instance.id == id_; });
+  std::optional<Instance> now;
+  if (it != snapshot.instances.end()) now = *it;
+  const bool doubt = index_ != 0 && now != seen_;
+  seen_ = std::move(now);
+  index_ = snapshot.index < index_ ? 0 : snapshot.index;
+  pause_ = reactor_.at(std::max(reactor_.now(), asked + kMinGap), [this] { ask(); });
+  if (doubt) on_doubt_();
+}
+
+}  // namespace containerpilot::discovery

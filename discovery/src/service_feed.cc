@@ -1,0 +1,139 @@
+#include "service_feed.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "containerpilot/discovery/watcher.h"
+
+namespace containerpilot::discovery {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr Duration kWait = 60s;
+/// Between two questions: bounds what a service that changes without end can cost.
+constexpr Duration kMinGap = 20ms;
+/// Some catalogs wake a query for every change of any service. After a few such answers the next
+/// question comes later and later; a change in between is answered at once then.
+constexpr unsigned kFreeNoise = 3;
+constexpr Duration kNoiseDelay = 50ms;
+constexpr Duration kMaxNoiseDelay = 1s;
+
+}  // namespace
+
+bool WaitingPlaces::take(ServiceFeed& feed) {
+  if (std::find(holders_.begin(), holders_.end(), &feed) != holders_.end()) return true;
+  if (holders_.size() < places_) {
+    holders_.push_back(&feed);
+    return true;
+  }
+  const auto oldest = std::min_element(holders_.begin(), holders_.end(),
+                                       [](const ServiceFeed* a, const ServiceFeed* b) {
+                                         return a->last_change() < b->last_change();
+                                       });
+  if (oldest == holders_.end() || (*oldest)->last_change() >= feed.last_change()) return false;
+  ServiceFeed* loser = std::exchange(*oldest, &feed);
+  loser->lose_place();
+  return true;
+}
+
+void WaitingPlaces::leave(ServiceFeed& feed) { std::erase(holders_, &feed); }
+
+ServiceFeed::ServiceFeed(Reactor& reactor, Catalog& catalog, WaitingPlaces& places, Query query,
+                         OnAnswer on_answer)
+    : reactor_(reactor),
+      catalog_(catalog),
+      places_(places),
+      query_(std::move(query)),
+      on_answer_(std::move(on_answer)) {
+  ask_at(reactor.now());
+}
+
+void ServiceFeed::stop() {
+  places_.leave(*this);
+  has_place_ = wants_chance_ = waiting_ = false;
+  call_ = Watch();
+  timer_ = Watch();
+  leave_ = Availability::Call();
+}
+
+void ServiceFeed::ask_at(TimePoint when) {
+  timer_ = reactor_.at(when, [this] { ask(); });
+}
+
+void ServiceFeed::ask() {
+  auto leave = catalog_.availability().begin();
+  wants_chance_ = !leave;
+  if (!leave) return;
+  leave_ = std::move(*leave);
+  asked_ = reactor_.now();
+  asked_index_ = has_place_ ? index_ : 0;
+  waiting_ = asked_index_ != 0;
+  call_ = catalog_.query(query_, asked_index_, kWait,
+                         [this](Result<Snapshot> answer) { hear(std::move(answer)); });
+}
+
+void ServiceFeed::chance() {
+  if (std::exchange(wants_chance_, false)) ask();
+}
+
+void ServiceFeed::ask_again() {
+  if (wants_chance_) return;
+  index_ = 0;
+  waiting_ = false;
+  call_ = Watch();
+  leave_ = Availability::Call();
+  ask_at(reactor_.now() + random_below(kMinGap));
+}
+
+void ServiceFeed::lose_place() {
+  has_place_ = false;
+  if (!std::exchange(waiting_, false)) return;
+  call_ = Watch();
+  leave_ = Availability::Call();
+  ask_at(asked_ + Watcher::kPollInterval);
+}
+
+Duration ServiceFeed::staleness() const {
+  if (index_ == 0 || !holds_back_) return interval_;
+  return has_place_ ? Duration{0} : Watcher::kPollInterval;
+}
+
+/// When to ask next; keeps the index to ask with.
+TimePoint ServiceFeed::next_question(const Snapshot& snapshot, bool changed) {
+  const TimePoint now = reactor_.now();
+  index_ = snapshot.index;
+  // No index at all, or the same one early: this catalog does not hold answers back.
+  holds_back_ = index_ != 0 && (index_ != asked_index_ || now - asked_ >= kWait / 2);
+  if (!holds_back_) return asked_ + interval_;
+  has_place_ = places_.take(*this);
+  if (!has_place_) return asked_ + Watcher::kPollInterval - random_below(kMinGap);
+  const bool news = changed || index_ == asked_index_ || now - asked_ >= 10 * kMaxNoiseDelay;
+  if (asked_index_ > index_) index_ = 0;  // another life of the catalog, with indexes of its own
+  noise_ = news ? 0 : noise_ + 1;
+  if (noise_ <= kFreeNoise) return asked_ + kMinGap;
+  const Duration delay = kNoiseDelay * (1 << std::min(noise_ - kFreeNoise, 5u));
+  return now + std::min(delay, kMaxNoiseDelay);
+}
+
+void ServiceFeed::hear(Result<Snapshot> answer) {
+  leave_.finished(answer ? nullptr : &answer.error());
+  waiting_ = false;
+  if (!answer) {
+    index_ = 0;
+    ask_at(reactor_.now() + backoff_.next());
+    return on_answer_(std::move(answer).error());
+  }
+  backoff_.reset();
+  Snapshot& snapshot = answer.value();
+  const bool changed = snapshot.instances != last_;
+  if (changed) last_ = snapshot.instances;
+  // The first list is no change: else every feed of a big set would take a place from another.
+  if (changed && answered_) last_change_ = reactor_.now();
+  answered_ = true;
+  ask_at(std::max(reactor_.now(), next_question(snapshot, changed)));
+  on_answer_(std::move(snapshot.instances));
+}
+
+}  // namespace containerpilot::discovery
