@@ -53,6 +53,9 @@ class FakeLauncher::Handle : public Process {
   }
   UniqueFd take_stdout() override { return std::move(live_->pipes[0].read); }
   UniqueFd take_stderr() override { return std::move(live_->pipes[1].read); }
+  [[nodiscard]] const Error* start_failure() const override {
+    return live_->run->start_failure ? &*live_->run->start_failure : nullptr;
+  }
 
  private:
   Status send(std::vector<int>& record, int signo) {
@@ -163,6 +166,12 @@ void FakeLauncher::finish_after(Run& run, Duration delay, ExitStatus status) {
   if (Live* l = find(run)) {
     l->ending = loop_.exit_at(loop_.now() + delay, [this, l, status] { end(*l, status); });
   }
+}
+
+void FakeLauncher::fail_late(std::string_view name, Error error) {
+  Run& run = last(name);
+  run.start_failure = std::move(error);
+  finish(run, ExitStatus{.code = 127});
 }
 
 void FakeLauncher::fail_next(std::string_view name, Error error, int times) {

@@ -35,6 +35,7 @@ class FakeLauncher : public Launcher {
     std::vector<int> signals;        ///< sent to the process alone
     std::vector<int> group_signals;  ///< sent to its group
     std::optional<ExitStatus> exit;
+    std::optional<Error> start_failure;  ///< what Process::start_failure() says
     TimePoint ended_at;
     /// Value of a variable it was started with, spec.env applied.
     [[nodiscard]] std::optional<std::string> env(std::string_view key) const;
@@ -61,6 +62,9 @@ class FakeLauncher : public Launcher {
   void finish(std::string_view name, ExitStatus status = {});
   void finish(Run& run, ExitStatus status = {});
   void finish_after(Run& run, Duration delay, ExitStatus status = {});
+  /// The latest run of that name never executed its program, as the shim reports it: ends with code
+  /// 127.
+  void fail_late(std::string_view name, Error error);
   /// The next `times` starts of that name fail with `error`.
   void fail_next(std::string_view name, Error error, int times = 1);
   /// Signals that would kill a process end it in the next turn, or `delay` later.

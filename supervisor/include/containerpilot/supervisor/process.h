@@ -2,11 +2,13 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -60,6 +62,10 @@ struct ProcessSpec {
   friend bool operator==(const ProcessSpec&, const ProcessSpec&) = default;
 };
 
+/// RLIMIT_NOFILE for "nofile", and so on for every RLIMIT_ name in lower case; nullopt: there is no
+/// such.
+std::optional<int> parse_rlimit_name(std::string_view name);
+
 /// A running child. Destroying it while the child runs kills the group and lets the reaper collect
 /// it.
 class Process {
@@ -70,16 +76,24 @@ class Process {
   virtual ~Process() = default;
   [[nodiscard]] virtual pid_t pid() const = 0;
   /// To the child only. After its exit: does nothing, ok (there is no pid to hit by mistake).
+  /// Errors: kDenied (a child that changed its user).
   virtual Status signal(int signo) = 0;
-  /// To the whole process group.
+  /// To the whole process group; still possible inside on_exit, when the child itself is gone.
+  /// After that: does nothing, ok (the group's number may belong to somebody else).
   virtual Status signal_group(int signo) = 0;
-  /// SIGKILL to everything the child started, also what left its group, as far as the host allows
-  /// (cgroup.kill, else the group and a sweep of its descendants).
+  /// SIGKILL to everything the child started, also what left its group, as far as the host allows:
+  /// cgroup.kill with Request::own_cgroup, and always the group, its descendants and what was
+  /// adopted from it. Possible as long as signal_group is. Looks at all of /proc: not for every
+  /// run.
   virtual void kill_tree() = 0;
   /// Read ends, non-blocking, close-on-exec; invalid unless Output::kPipe, and after the first
   /// call.
   virtual UniqueFd take_stdout() = 0;
   virtual UniqueFd take_stderr() = 0;
+  /// Why the child never came to execute its program, although start() could not know it yet (the
+  /// shim reports later). Asked in on_exit; null for a program that did run. Valid as long as the
+  /// handle.
+  [[nodiscard]] virtual const Error* start_failure() const { return nullptr; }
 };
 
 /// Starts processes. The real one uses posix_spawn, or the shim where attributes need it.
@@ -90,8 +104,10 @@ class Launcher {
     std::vector<std::string>
         environment;  ///< complete, "KEY=value"; spec.env etc. are applied on top
     Output output = Output::kPipe;
-    std::string name;                     ///< for messages: "job 'web'", "check of 'web'"
-    UniqueFd notify_socket = UniqueFd();  ///< unused unless the job is notified (NOTIFY_SOCKET)
+    std::string name;  ///< for messages: "job 'web'", "check of 'web'"
+    /// In a cgroup of its own where the host allows, so that kill_tree() misses nothing. Costs a
+    /// start through the shim: for what runs long, not for what runs often.
+    bool own_cgroup = false;
   };
   Launcher() = default;
   Launcher(const Launcher&) = delete;
@@ -100,9 +116,13 @@ class Launcher {
   /// Starts `request.spec`; `on_exit` runs once, on the loop thread, never inside start(), as soon
   /// as the child itself is gone, whoever still holds its pipes. Errors: kNotFound (no such file,
   /// missing interpreter), kDenied (not executable, an attribute was refused: named), kUnavailable
-  /// (EAGAIN, ENOMEM, EMFILE), kInvalid (unknown user, bad env file).
+  /// (EAGAIN, ENOMEM, EMFILE), kInvalid (unknown user, bad env file, not a program). Attributes and
+  /// cgroup are set by the shim, whose failure shows in Process::start_failure().
+  /// The environment also gets CONTAINERPILOT_RUN, by which kill_tree() knows what left the group.
   virtual Result<std::unique_ptr<Process>> start(Request request,
                                                  std::function<void(ExitStatus)> on_exit) = 0;
+  /// Processes that became ours because their parent died, reaped so far.
+  [[nodiscard]] virtual std::uint64_t orphans() const { return 0; }
 };
 
 /// The real launcher with its reaper: the only place that waits for children. Also adopts and reaps

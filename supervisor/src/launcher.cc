@@ -1,0 +1,357 @@
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <optional>
+
+#include "cgroup_tree.h"
+#include "child_environment.h"
+#include "containerpilot/supervisor/process.h"
+#include "kill_tree.h"
+#include "program.h"
+#include "reaper.h"
+#include "shim.h"
+#include "user_db.h"
+
+namespace containerpilot {
+
+namespace {
+
+using namespace detail;
+
+constexpr std::string_view kRunVariable = "CONTAINERPILOT_RUN";
+
+Status pidfd_signal(int pidfd, int signo) {
+  if (::syscall(SYS_pidfd_send_signal, pidfd, signo, nullptr, 0) == 0 || errno == ESRCH)
+    return ok();
+  return Error(Errc::kDenied, ::strerror(errno), errno);
+}
+
+Status kill_signal(pid_t pid, int signo) {
+  if (::kill(pid, signo) == 0 || errno == ESRCH) return ok();
+  return Error(Errc::kDenied, ::strerror(errno), errno);
+}
+
+/// What handle and reaper know of one child.
+struct Child {
+  pid_t pid = 0;
+  UniqueFd pidfd;  // invalid where pidfd_open is forbidden: then the pid itself, which cannot be
+                   // reused yet
+  std::string name;
+  std::string marker;
+  std::string cgroup;
+  UniqueFd out, err;
+  bool exited = false;  // the child is a zombie: its group may still be signalled
+  bool reaped = false;  // pid and group id may belong to somebody else
+  std::function<void(ExitStatus)> on_exit;
+
+  // Only of children that start through the shim.
+  std::vector<ShimStep> steps;
+  std::string program;
+  UniqueFd report;
+  Watch report_watch;
+  std::optional<Error> failure;
+
+  // Ends the watch; the pipe closes without a word when the exec succeeded.
+  void read_report() {
+    if (!report.valid()) return;
+    ShimFailure said;
+    const ssize_t n = ::read(report.get(), &said, sizeof said);
+    if (n < 0 && errno == EAGAIN) return;
+    report_watch = Watch();
+    report.reset();
+    if (n != sizeof said) return;
+    const auto step = static_cast<std::size_t>(said.step);
+    if (step < steps.size()) {
+      const Errc code = said.error == EPERM || said.error == EACCES     ? Errc::kDenied
+                        : said.error == ENOENT || said.error == ENOTDIR ? Errc::kNotFound
+                        : said.error == EAGAIN                          ? Errc::kUnavailable
+                                                                        : Errc::kIo;
+      failure =
+          Error(code, "cannot " + steps[step].purpose + ": " + ::strerror(said.error), said.error);
+    } else {
+      failure = explain_exec_failure(program, said.error);
+    }
+    failure = std::move(*failure).during("cannot start " + name);
+  }
+
+  void kill_all() {
+    if (reaped) return;
+    if (!cgroup.empty()) CgroupTree::kill(cgroup);
+    kill_descendants(pid, marker);
+  }
+};
+
+class Handle final : public Process {
+ public:
+  explicit Handle(std::shared_ptr<Child> child) : child_(std::move(child)) {}
+  ~Handle() override {
+    child_->on_exit = nullptr;
+    if (child_->exited) return;
+    if (!child_->cgroup.empty()) CgroupTree::kill(child_->cgroup);
+    ::kill(-child_->pid, SIGKILL);
+  }
+  [[nodiscard]] pid_t pid() const override { return child_->pid; }
+  Status signal(int signo) override {
+    if (child_->exited) return ok();
+    Status sent = child_->pidfd.valid() ? pidfd_signal(child_->pidfd.get(), signo)
+                                        : kill_signal(child_->pid, signo);
+    return sent ? ok() : refused(signo, sent.error());
+  }
+  Status signal_group(int signo) override {
+    if (child_->reaped) return ok();
+    Status sent = kill_signal(-child_->pid, signo);
+    return sent ? ok() : refused(signo, sent.error());
+  }
+  void kill_tree() override { child_->kill_all(); }
+  UniqueFd take_stdout() override { return std::move(child_->out); }
+  UniqueFd take_stderr() override { return std::move(child_->err); }
+  [[nodiscard]] const Error* start_failure() const override {
+    return child_->failure ? &*child_->failure : nullptr;
+  }
+
+ private:
+  [[nodiscard]] Error refused(int signo, const Error& why) const {
+    return {why.code(),
+            "cannot send SIG" + std::string(::sigabbrev_np(signo)) + " to " + child_->name + ": " +
+                why.text(),
+            why.sys_errno()};
+  }
+  std::shared_ptr<Child> child_;
+};
+
+struct Pipe {
+  UniqueFd read, write;
+};
+
+/// Close-on-exec from birth; reading never blocks.
+Result<Pipe> make_pipe() {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return explain_exec_failure("", errno);
+  Pipe pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
+  ::fcntl(pipe.read.get(), F_SETFL, O_NONBLOCK);
+  return pipe;
+}
+
+std::vector<char*> pointers(const std::vector<std::string>& strings) {
+  std::vector<char*> result;
+  result.reserve(strings.size() + 1);
+  for (const std::string& s : strings) result.push_back(const_cast<char*>(s.c_str()));
+  result.push_back(nullptr);
+  return result;
+}
+
+/// posix_spawn's two parameter objects.
+class SpawnActions {
+ public:
+  SpawnActions() { ::posix_spawn_file_actions_init(&actions_); }
+  SpawnActions(const SpawnActions&) = delete;
+  SpawnActions& operator=(const SpawnActions&) = delete;
+  ~SpawnActions() { ::posix_spawn_file_actions_destroy(&actions_); }
+  void duplicate(int from, int to) { ::posix_spawn_file_actions_adddup2(&actions_, from, to); }
+  void close_from(int fd) { ::posix_spawn_file_actions_addclosefrom_np(&actions_, fd); }
+  void enter(const std::string& folder) {
+    ::posix_spawn_file_actions_addchdir_np(&actions_, folder.c_str());
+  }
+  [[nodiscard]] const posix_spawn_file_actions_t* get() const { return &actions_; }
+
+ private:
+  posix_spawn_file_actions_t actions_;
+};
+
+class SpawnAttributes {
+ public:
+  SpawnAttributes() {
+    ::posix_spawnattr_init(&attributes_);
+    sigset_t set;
+    sigfillset(&set);
+    ::posix_spawnattr_setsigdefault(&attributes_, &set);
+    sigemptyset(&set);
+    ::posix_spawnattr_setsigmask(&attributes_, &set);
+    ::posix_spawnattr_setpgroup(&attributes_, 0);
+    ::posix_spawnattr_setflags(
+        &attributes_, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+  }
+  SpawnAttributes(const SpawnAttributes&) = delete;
+  SpawnAttributes& operator=(const SpawnAttributes&) = delete;
+  ~SpawnAttributes() { ::posix_spawnattr_destroy(&attributes_); }
+  [[nodiscard]] const posix_spawnattr_t* get() const { return &attributes_; }
+
+ private:
+  posix_spawnattr_t attributes_;
+};
+
+class RealLauncher final : public Launcher {
+ public:
+  RealLauncher(Reactor& reactor, UniqueFd null)
+      : reactor_(reactor), null_(std::move(null)), reaper_(reactor) {}
+
+  Result<std::unique_ptr<Process>> start(Request request,
+                                         std::function<void(ExitStatus)> on_exit) override {
+    const std::string purpose = "cannot start " + request.name;
+    auto process = try_start(std::move(request), std::move(on_exit));
+    if (!process) return std::move(process).error().during(purpose);
+    return process;
+  }
+  [[nodiscard]] std::uint64_t orphans() const override { return reaper_.orphans(); }
+
+ private:
+  Result<std::unique_ptr<Process>> try_start(Request request,
+                                             std::function<void(ExitStatus)> on_exit);
+  Status connect_output(const Request& request, Child& child, SpawnActions& actions, Pipe& out,
+                        Pipe& err);
+  Status spawn(const Request& request, Child& child, const std::vector<std::string>& environment);
+  std::string new_cgroup();
+  void exited(const std::shared_ptr<Child>& child, ExitStatus status);
+
+  Reactor& reactor_;
+  UniqueFd null_;
+  Reaper reaper_;
+  SpawnAttributes attributes_;
+  std::optional<CgroupTree> cgroups_;  // made when first asked for
+  bool cgroups_tried_ = false;
+  std::uint64_t runs_ = 0;
+};
+
+Result<std::unique_ptr<Process>> RealLauncher::try_start(Request request,
+                                                         std::function<void(ExitStatus)> on_exit) {
+  const ProcessSpec& spec = request.spec;
+  if (spec.argv.empty()) return Error(Errc::kInvalid, "there is no program to execute");
+  auto identity = resolve_identity(spec);
+  if (!identity) return std::move(identity).error();
+  auto environment = child_environment(spec, std::move(request.environment), identity.value());
+  if (!environment) return std::move(environment).error();
+  auto program = find_program(spec.argv.front(), environment.value());
+  if (!program) return std::move(program).error();
+
+  auto child = std::make_shared<Child>();
+  child->name = request.name;
+  child->program = std::move(program).value();
+  const std::string run_id = std::to_string(::getpid()) + "." + std::to_string(++runs_);
+  set_variable(environment.value(), kRunVariable, run_id);
+  child->marker = std::string(kRunVariable) + "=" + run_id;
+  if (request.own_cgroup) child->cgroup = new_cgroup();
+  auto steps = shim_steps(spec, identity.value(), child->cgroup);
+  if (!steps) return std::move(steps).error();
+  child->steps = std::move(steps).value();
+  if (Status status = spawn(request, *child, environment.value()); !status) {
+    if (!child->cgroup.empty()) cgroups_->remove(child->cgroup);
+    return std::move(status).error();
+  }
+  // Nobody else reaps, so the pid is still this child's.
+  child->pidfd.reset(static_cast<int>(::syscall(SYS_pidfd_open, child->pid, 0)));
+  child->on_exit = std::move(on_exit);
+  reaper_.own(child->pid, [this, child](ExitStatus status) { exited(child, status); });
+  if (child->report.valid()) {
+    child->report_watch = reactor_.on_fd(child->report.get(), EPOLLIN,
+                                         [c = child.get()](std::uint32_t) { c->read_report(); });
+  }
+  return std::unique_ptr<Process>(std::make_unique<Handle>(std::move(child)));
+}
+
+std::string RealLauncher::new_cgroup() {
+  if (!std::exchange(cgroups_tried_, true)) {
+    if (auto made = CgroupTree::create()) cgroups_.emplace(std::move(*made));
+  }
+  return cgroups_ ? cgroups_->add() : std::string();
+}
+
+Status RealLauncher::connect_output(const Request& request, Child& child, SpawnActions& actions,
+                                    Pipe& out, Pipe& err) {
+  actions.duplicate(null_.get(), STDIN_FILENO);
+  switch (request.output) {
+    case Output::kInherit:
+      // Onto itself: stays open even if it was close-on-exec.
+      actions.duplicate(STDOUT_FILENO, STDOUT_FILENO);
+      actions.duplicate(STDERR_FILENO, STDERR_FILENO);
+      break;
+    case Output::kNull:
+      actions.duplicate(null_.get(), STDOUT_FILENO);
+      actions.duplicate(null_.get(), STDERR_FILENO);
+      break;
+    case Output::kPipe:
+      for (Pipe* pipe : {&out, &err}) {
+        auto made = make_pipe();
+        if (!made) return std::move(made).error();
+        *pipe = std::move(made).value();
+      }
+      actions.duplicate(out.write.get(), STDOUT_FILENO);
+      actions.duplicate(err.write.get(), STDERR_FILENO);
+      child.out = std::move(out.read);
+      child.err = std::move(err.read);
+      break;
+  }
+  return ok();
+}
+
+Status RealLauncher::spawn(const Request& request, Child& child,
+                           const std::vector<std::string>& environment) {
+  const ProcessSpec& spec = request.spec;
+  SpawnActions actions;
+  Pipe out, err, report;
+  if (Status status = connect_output(request, child, actions, out, err); !status) return status;
+  std::vector<std::string> argv = spec.argv;
+  std::string file = child.program;
+  if (!child.steps.empty()) {
+    auto made = make_pipe();
+    if (!made) return std::move(made).error();
+    report = std::move(made).value();
+    actions.duplicate(report.write.get(), kShimReportFd);
+    actions.close_from(kShimReportFd + 1);
+    argv = shim_argv(child.steps, child.program, spec.argv);
+    file = "/proc/self/exe";
+  } else {
+    actions.close_from(STDERR_FILENO + 1);
+    if (!spec.cwd.empty()) actions.enter(spec.cwd);
+  }
+  const int error = ::posix_spawn(&child.pid, file.c_str(), actions.get(), attributes_.get(),
+                                  pointers(argv).data(), pointers(environment).data());
+  if (error == 0) {
+    child.report = std::move(report.read);
+    return ok();
+  }
+  if (!spec.cwd.empty() && ::access(spec.cwd.c_str(), X_OK) != 0) {
+    return Error(errno == EACCES ? Errc::kDenied : Errc::kNotFound,
+                 "cannot enter cwd '" + spec.cwd + "': " + ::strerror(errno), errno);
+  }
+  return explain_exec_failure(file, error);
+}
+
+void RealLauncher::exited(const std::shared_ptr<Child>& child, ExitStatus status) {
+  child->exited = true;
+  child->read_report();
+  if (const auto on_exit = std::exchange(child->on_exit, nullptr)) on_exit(status);
+  child->reaped = true;  // as soon as the reaper goes on
+  child->pidfd.reset();
+  if (!child->cgroup.empty()) cgroups_->remove(std::exchange(child->cgroup, {}));
+}
+
+}  // namespace
+
+std::string describe(const ExitStatus& status) {
+  if (status.signal == 0) return "exited with code " + std::to_string(status.code);
+  const char* const name = ::sigabbrev_np(status.signal);
+  return "killed by " +
+         (name != nullptr ? "SIG" + std::string(name) : "signal " + std::to_string(status.signal));
+}
+
+Result<std::unique_ptr<Launcher>> make_launcher(Reactor& reactor) {
+  // PID 1 gets every orphan anyway.
+  if (::getpid() != 1 && ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) {
+    return Error(Errc::kIo,
+                 "cannot become the reaper of orphans: " + std::string(::strerror(errno)), errno);
+  }
+  UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  if (!null.valid())
+    return Error(Errc::kIo, "cannot open '/dev/null': " + std::string(::strerror(errno)), errno);
+  return std::unique_ptr<Launcher>(std::make_unique<RealLauncher>(reactor, std::move(null)));
+}
+
+}  // namespace containerpilot

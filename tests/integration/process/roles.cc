@@ -1,0 +1,205 @@
+// What the children of these tests do. Each role is one small program.
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+
+#include "harness.h"
+
+namespace containerpilot::test {
+
+namespace {
+
+using Arguments = std::vector<std::string>;
+
+[[noreturn]] void wait_for_ever() {
+  while (true) ::pause();
+}
+
+void say(const std::string& line) {
+  const std::string text = line + "\n";
+  if (::write(1, text.data(), text.size()) < 0) ::_exit(99);
+}
+
+int exit_with(const Arguments& a) { return std::atoi(a.at(0).c_str()); }
+
+int kill_self(const Arguments& a) {
+  const rlimit no_core{};
+  ::setrlimit(RLIMIT_CORE, &no_core);
+  ::kill(::getpid(), std::atoi(a.at(0).c_str()));
+  wait_for_ever();
+}
+
+// "fd N" for each above 2, "mask N" and "handler N" for each signal that is not as after boot.
+int inventory(const Arguments&) {
+  DIR* const dir = ::opendir("/proc/self/fd");
+  while (const dirent* entry = ::readdir(dir)) {
+    const int fd = std::atoi(entry->d_name);
+    if (fd > 2 && fd != ::dirfd(dir)) say("fd " + std::to_string(fd));
+  }
+  sigset_t mask;
+  ::sigprocmask(SIG_BLOCK, nullptr, &mask);
+  for (int signo = 1; signo < 65; ++signo) {
+    if (sigismember(&mask, signo) == 1) say("mask " + std::to_string(signo));
+    struct sigaction action {};
+    if (::sigaction(signo, nullptr, &action) == 0 && action.sa_handler != SIG_DFL) {
+      say("handler " + std::to_string(signo));
+    }
+  }
+  if (::getpgrp() != ::getpid()) say("group of somebody else");
+  char byte;
+  if (::read(0, &byte, 1) != 0) say("stdin is not empty");
+  return 0;
+}
+
+int attributes(const Arguments&) {
+  const auto line = [](const std::string& key, const std::string& value) {
+    say(key + "=" + value);
+  };
+  line("uid", std::to_string(::getuid()) + " " + std::to_string(::geteuid()));
+  line("gid", std::to_string(::getgid()) + " " + std::to_string(::getegid()));
+  gid_t groups[64];
+  std::string list;
+  for (int i = 0, n = ::getgroups(64, groups); i < n; ++i) list += std::to_string(groups[i]) + ",";
+  line("groups", list);
+  line("umask", std::to_string(::umask(0)));
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  line("nofile", std::to_string(limit.rlim_cur) + " " + std::to_string(limit.rlim_max));
+  line("nnp", std::to_string(::prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0)));
+  char cwd[4096];
+  line("cwd", ::getcwd(cwd, sizeof cwd) != nullptr ? cwd : "?");
+  char score[16] = {};
+  const int fd = ::open("/proc/self/oom_score_adj", O_RDONLY);
+  if (::read(fd, score, sizeof score - 1) > 0) score[std::strcspn(score, "\n")] = '\0';
+  ::close(fd);
+  line("oom", score);
+  return inventory({});
+}
+
+int environment(const Arguments&) {
+  for (char** entry = environ; *entry != nullptr; ++entry) say(*entry);
+  return 0;
+}
+
+// `count` grandchildren whose parent is gone at once, so that they are adopted.
+int orphans(const Arguments& a) {
+  for (int i = std::atoi(a.at(0).c_str()); i > 0; --i) {
+    if (const pid_t middle = ::fork(); middle != 0) {
+      ::waitpid(middle, nullptr, 0);
+      continue;
+    }
+    if (::fork() == 0) ::_exit(i % 256);
+    ::_exit(0);
+  }
+  return 0;
+}
+
+// Says the pids of: a child in a session of its own, and a daemon that has also lost its parent.
+int escapees(const Arguments&) {
+  if (::fork() == 0) {
+    ::setsid();
+    say(std::to_string(::getpid()));
+    wait_for_ever();
+  }
+  if (const pid_t middle = ::fork(); middle == 0) {
+    if (::fork() == 0) {
+      ::setsid();
+      say(std::to_string(::getpid()));
+      wait_for_ever();
+    }
+    ::_exit(0);
+  } else {
+    ::waitpid(middle, nullptr, 0);
+  }
+  wait_for_ever();
+}
+
+int ignore_term(const Arguments&) {
+  ::signal(SIGTERM, SIG_IGN);
+  say("ready");
+  wait_for_ever();
+}
+
+// Ends at once but leaves somebody behind who holds stdout, and says who.
+int leave_holder(const Arguments&) {
+  const pid_t holder = ::fork();
+  if (holder == 0) wait_for_ever();
+  say(std::to_string(holder));
+  return 0;
+}
+
+int stop_self(const Arguments&) {
+  say("stopping");
+  ::raise(SIGSTOP);
+  wait_for_ever();
+}
+
+// Writes as much as asked for, in pieces, then exits.
+int flood(const Arguments& a) {
+  const std::string line(99, 'x');
+  for (int i = std::atoi(a.at(0).c_str()); i > 0; --i) say(line);
+  return 0;
+}
+
+int print_raw(const Arguments& a) {
+  return ::write(1, a.at(0).data(), a.at(0).size()) == static_cast<ssize_t>(a.at(0).size()) ? 0 : 1;
+}
+
+int long_line(const Arguments& a) {
+  const std::string text(static_cast<std::size_t>(std::atol(a.at(0).c_str())), 'y');
+  for (std::size_t at = 0; at < text.size();) {
+    const ssize_t n = ::write(1, text.data() + at, text.size() - at);
+    if (n <= 0) return 1;
+    at += static_cast<std::size_t>(n);
+  }
+  say("");
+  return 0;
+}
+
+const std::map<std::string, int (*)(const Arguments&)> kRoles = {
+    {"exit", exit_with},
+    {"kill-self", kill_self},
+    {"inventory", inventory},
+    {"attributes", attributes},
+    {"environment", environment},
+    {"orphans", orphans},
+    {"escapees", escapees},
+    {"ignore-term", ignore_term},
+    {"leave-holder", leave_holder},
+    {"stop-self", stop_self},
+    {"flood", flood},
+    {"print", print_raw},
+    {"long-line", long_line},
+};
+
+}  // namespace
+
+std::vector<std::string> child_argv(const std::string& role, std::vector<std::string> arguments) {
+  static const std::string self = [] {
+    char path[4096];
+    const ssize_t n = ::readlink("/proc/self/exe", path, sizeof path);
+    return std::string(path, n > 0 ? static_cast<std::size_t>(n) : 0);
+  }();
+  std::vector<std::string> argv = {self, "--play", role};
+  argv.insert(argv.end(), arguments.begin(), arguments.end());
+  return argv;
+}
+
+void play_child_if_asked(int argc, char** argv) {
+  if (argc < 3 || std::strcmp(argv[1], "--play") != 0) return;
+  const auto role = kRoles.find(argv[2]);
+  std::exit(role == kRoles.end() ? 98 : role->second(Arguments(argv + 3, argv + argc)));
+}
+
+}  // namespace containerpilot::test
