@@ -1,0 +1,89 @@
+#!/bin/bash
+# Builds and runs all tests, as CI and people do:
+#
+#   tests/run.sh               lint, unit, package and integration tests
+#   tests/run.sh --sanitize    also the unit tests under AddressSanitizer and ThreadSanitizer
+#   tests/run.sh --only unit   one suite: unit, lint, package, integration
+#
+# Installs what is missing from Debian's packages (as root or through sudo; nothing is asked, no service is
+# started). Ends with one line "N passed, N failed" over all suites; exits non-zero if anything failed.
+# From the environment: CONTAINERPILOT_DEPS (build/deps), CONTAINERPILOT_JOBS (2).
+set -uo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+export CONTAINERPILOT_DEPS=${CONTAINERPILOT_DEPS:-$root/build/deps} CONTAINERPILOT_JOBS=${CONTAINERPILOT_JOBS:-2}
+reports=$root/build/reports
+only="" sanitize="" ok=true
+
+say() { printf '\n== %s (%d s)\n' "$*" "$SECONDS"; }
+die() { printf 'tests: cannot go on: %s\n' "$*" >&2; printf '\n0 passed, 1 failed\n'; exit 1; }
+
+while [ $# -gt 0 ]; do
+  case $1 in
+    --sanitize) sanitize=yes ;;
+    --only) only=${2:?--only takes unit, lint, package or integration}; shift ;;
+    *) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; [ "$1" = --help ]; exit ;;
+  esac
+  shift
+done
+wants() { [ -z "$only" ] || [ "$only" = "$1" ]; }
+
+# build <preset> [target...]
+build() {
+  local preset=$1
+  shift
+  cmake -S "$root" --preset "$preset" -DCONTAINERPILOT_TESTS=ON \
+    -DCONTAINERPILOT_DEPS_PREFIX="$CONTAINERPILOT_DEPS/prefix" >"$reports/$preset.configure.log" 2>&1 ||
+    { tail -n 25 "$reports/$preset.configure.log" >&2; die "preset $preset does not configure"; }
+  cmake --build "$root/build/$preset" --parallel "$CONTAINERPILOT_JOBS" ${1:+--target "$@"} >"$reports/$preset.build.log" 2>&1 ||
+    { tail -n 40 "$reports/$preset.build.log" >&2; die "preset $preset does not build"; }
+}
+
+# suite <preset> <label>: through ctest; programs report their single cases beside ctest's own report.
+suite() {
+  local cases=$reports/cases/$1.$2
+  mkdir -p "$cases"
+  GTEST_OUTPUT=xml:$cases/ CONTAINERPILOT_CASES=$cases ctest --test-dir "$root/build/$1" -L "^$2\$" \
+    --no-tests=error --output-on-failure --timeout 900 --parallel "$CONTAINERPILOT_JOBS" \
+    --output-junit "$reports/$1.$2.xml" || ok=false
+}
+
+rm -rf "$reports"
+mkdir -p "$reports"
+cd "$root" || exit 1
+
+say "packages and dependencies"
+agent/packaging/packages.sh build tests || die "packages are missing"
+agent/packaging/deps.sh || die "dependencies do not build"
+
+if wants unit; then
+  say "unit tests"
+  build dev
+  suite dev unit
+fi
+if wants lint; then
+  say "lint"
+  build dev
+  suite dev lint
+fi
+if wants package; then
+  say "package tests"
+  build dev
+  suite dev package
+fi
+if wants integration; then
+  say "integration tests, with the release build of the agent"
+  build release containerpilot
+  build dev
+  CONTAINERPILOT_BINARY=$root/build/release/agent/containerpilot suite dev integration
+fi
+if [ -n "$sanitize" ]; then
+  for preset in asan tsan; do
+    say "unit tests, $preset"
+    build "$preset"
+    suite "$preset" unit
+  done
+fi
+
+say "summary"
+python3 tests/summary.py "$reports" && $ok
