@@ -1,5 +1,6 @@
 #include "json_node.h"
 
+#include <algorithm>
 #include <charconv>
 
 namespace containerpilot::discovery {
@@ -30,10 +31,16 @@ std::string_view kind_of(const nlohmann::json& value) {
   }
   return {};
 }
+
+bool equal_ignoring_case(std::string_view a, std::string_view b) {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [&](char x, char y) { return lower(x) == lower(y); });
+}
 }  // namespace
 
-JsonDocument::JsonDocument(std::string_view text)
-    : root_(nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false)) {
+JsonDocument::JsonDocument(std::string_view text, KeyCase key_case)
+    : root_(nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false)), key_case_(key_case) {
   if (!root_.is_discarded()) return;
   root_ = nullptr;
   set_problem(text.empty() ? "it is empty, expected JSON" : "it is not JSON");
@@ -68,15 +75,15 @@ bool JsonNode::expect_array() const {
   return false;
 }
 
-bool JsonNode::has(std::string_view key) const {
-  if (!value_.is_object()) return false;
-  const auto it = value_.find(key);
-  return it != value_.end() && !it->is_null();
-}
+bool JsonNode::has(std::string_view key) const { return !member(key).value_.is_null(); }
 
 JsonNode JsonNode::member(std::string_view key) const {
   if (!value_.is_object()) return {*this, kNull, key, 0};
-  const auto it = value_.find(key);
+  auto it = value_.find(key);
+  if (it == value_.end() && document_.key_case() == JsonDocument::KeyCase::kIgnored) {
+    it = value_.begin();
+    while (it != value_.end() && !equal_ignoring_case(it.key(), key)) ++it;
+  }
   return {*this, it == value_.end() ? kNull : *it, key, 0};
 }
 

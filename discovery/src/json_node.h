@@ -17,7 +17,10 @@ namespace containerpilot::discovery {
 /// as the document's problem, and reading on gives empty values.
 class JsonDocument {
  public:
-  explicit JsonDocument(std::string_view text);
+  /// Go's decoder, and so Consul, takes "name" for "Name"; an exact match goes first.
+  enum class KeyCase : std::uint8_t { kExact, kIgnored };
+  explicit JsonDocument(std::string_view text, KeyCase key_case = KeyCase::kExact);
+  [[nodiscard]] KeyCase key_case() const { return key_case_; }
   [[nodiscard]] const nlohmann::json& root() const { return root_; }
   /// The first problem: "'/0/Service/Port' is a string, expected a number from 0 to 65535".
   [[nodiscard]] const std::optional<Error>& problem() const { return problem_; }
@@ -25,6 +28,7 @@ class JsonDocument {
 
  private:
   nlohmann::json root_;
+  KeyCase key_case_;
   std::optional<Error> problem_;
 };
 
