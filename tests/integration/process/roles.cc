@@ -14,6 +14,8 @@
 #include <cstring>
 #include <map>
 
+#include "containerpilot/supervisor/process.h"
+#include "containerpilot/supervisor/reactor.h"
 #include "harness.h"
 
 namespace containerpilot::test {
@@ -60,31 +62,6 @@ int inventory(const Arguments&) {
   char byte;
   if (::read(0, &byte, 1) != 0) say("stdin is not empty");
   return 0;
-}
-
-int attributes(const Arguments&) {
-  const auto line = [](const std::string& key, const std::string& value) {
-    say(key + "=" + value);
-  };
-  line("uid", std::to_string(::getuid()) + " " + std::to_string(::geteuid()));
-  line("gid", std::to_string(::getgid()) + " " + std::to_string(::getegid()));
-  gid_t groups[64];
-  std::string list;
-  for (int i = 0, n = ::getgroups(64, groups); i < n; ++i) list += std::to_string(groups[i]) + ",";
-  line("groups", list);
-  line("umask", std::to_string(::umask(0)));
-  rlimit limit{};
-  ::getrlimit(RLIMIT_NOFILE, &limit);
-  line("nofile", std::to_string(limit.rlim_cur) + " " + std::to_string(limit.rlim_max));
-  line("nnp", std::to_string(::prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0)));
-  char cwd[4096];
-  line("cwd", ::getcwd(cwd, sizeof cwd) != nullptr ? cwd : "?");
-  char score[16] = {};
-  const int fd = ::open("/proc/self/oom_score_adj", O_RDONLY);
-  if (::read(fd, score, sizeof score - 1) > 0) score[std::strcspn(score, "\n")] = '\0';
-  ::close(fd);
-  line("oom", score);
-  return inventory({});
 }
 
 int environment(const Arguments&) {
@@ -152,6 +129,33 @@ int flood(const Arguments& a) {
   return 0;
 }
 
+// Starts /bin/true with no process left to start, then with enough.
+int out_of_processes(const Arguments&) {
+  block_signals();
+  auto loop = EpollReactor::create().value();
+  auto launcher = make_launcher(*loop).value();
+  if (::getuid() == 0 && ::setresuid(54321, 54321, 54321) != 0) return 1;
+  rlimit normal{};
+  ::getrlimit(RLIMIT_NPROC, &normal);
+  const rlimit none{0, normal.rlim_max};
+  ::setrlimit(RLIMIT_NPROC, &none);
+  const ProcessSpec spec{.argv = {"/bin/true"}};
+  const auto failed =
+      launcher->start({.spec = spec, .environment = {}, .name = "job 'test'"}, nullptr);
+  if (failed) return 2;
+  say(failed.error().text());
+  say(failed.error().code() == Errc::kUnavailable ? "kUnavailable" : "another code");
+  ::setrlimit(RLIMIT_NPROC, &normal);
+  auto process = launcher->start({.spec = spec, .environment = {}, .name = "job 'test'"},
+                                 [&](ExitStatus status) {
+                                   say(describe(status));
+                                   loop->stop();
+                                 });
+  if (!process) return 3;
+  loop->run();
+  return 0;
+}
+
 int print_raw(const Arguments& a) {
   return ::write(1, a.at(0).data(), a.at(0).size()) == static_cast<ssize_t>(a.at(0).size()) ? 0 : 1;
 }
@@ -168,18 +172,12 @@ int long_line(const Arguments& a) {
 }
 
 const std::map<std::string, int (*)(const Arguments&)> kRoles = {
-    {"exit", exit_with},
-    {"kill-self", kill_self},
-    {"inventory", inventory},
-    {"attributes", attributes},
-    {"environment", environment},
-    {"orphans", orphans},
-    {"escapees", escapees},
-    {"ignore-term", ignore_term},
-    {"leave-holder", leave_holder},
-    {"stop-self", stop_self},
-    {"flood", flood},
-    {"print", print_raw},
+    {"exit", exit_with},          {"kill-self", kill_self},
+    {"inventory", inventory},     {"environment", environment},
+    {"orphans", orphans},         {"escapees", escapees},
+    {"ignore-term", ignore_term}, {"leave-holder", leave_holder},
+    {"stop-self", stop_self},     {"flood", flood},
+    {"print", print_raw},         {"out-of-processes", out_of_processes},
     {"long-line", long_line},
 };
 
