@@ -244,7 +244,7 @@ void Family::set_dirty_flag(std::atomic<bool>* flag) {
 bool Family::has_unit_suffix(std::string_view base) const {
   if (!rare_ || rare_->unit.empty()) return false;
   const std::string suffix = "_" + rare_->unit;
-  return base.size() > suffix.size() && base.substr(base.size() - suffix.size()) == suffix;
+  return base.ends_with(suffix) && base.size() > suffix.size();
 }
 
 void Family::render_header(TextFormat format, std::string_view type, std::string_view base,
@@ -280,8 +280,7 @@ void Family::render(TextFormat format, OpenMetricsType open_metrics, std::string
   } else if (type_ == MetricType::kCounter) {
     // The samples keep their name in both formats, so that what a server stores does not depend on
     // the format it asked for: a counter that OpenMetrics would rename is of unknown type there.
-    const bool total =
-        base.size() > kTotal.size() && base.substr(base.size() - kTotal.size()) == kTotal;
+    const bool total = base.ends_with(kTotal) && base.size() > kTotal.size();
     if (total && !legacy && open_metrics == OpenMetricsType::kAsDeclared) {
       base.remove_suffix(kTotal.size());
     } else {

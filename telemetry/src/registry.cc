@@ -203,8 +203,7 @@ class Registry::Impl {
   /// In OpenMetrics a counter `x_total` is the family `x`: it cannot be one beside another `x`.
   [[nodiscard]] OpenMetricsType open_metrics_type(std::string_view name) const {
     constexpr std::string_view kTotal = "_total";
-    const bool total =
-        name.size() > kTotal.size() && name.substr(name.size() - kTotal.size()) == kTotal;
+    const bool total = name.ends_with(kTotal) && name.size() > kTotal.size();
     return total && index_.contains(name.substr(0, name.size() - kTotal.size()))
                ? OpenMetricsType::kUnknown
                : OpenMetricsType::kAsDeclared;

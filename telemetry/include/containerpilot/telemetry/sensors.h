@@ -37,6 +37,8 @@ class Sensors {
     std::function<bool(const HeldCondition&)> condition_holds;
     /// pid of a running job, for `process` sensors; nullopt when it does not run.
     std::function<std::optional<pid_t>(const std::string& job)> pid_of;
+    /// After each run and when a value grows stale; not from inside set().
+    std::function<void(const SensorState&)> updated;
   };
   Sensors(Reactor& reactor, ProbeRunner& probes, const Environment& environment, Registry& registry,
           Hooks hooks);

@@ -44,15 +44,19 @@ struct MetricSpec {
   friend bool operator==(const MetricSpec&, const MetricSpec&) = default;
 };
 
+/// A file the kernel or another program keeps current; read without waiting, at most 1 MB.
 struct FileSource {
   std::string path;
   friend bool operator==(const FileSource&, const FileSource&) = default;
 };
+/// This container's own control group (v2, v1 or hybrid). Feeds containerpilot_cgroup_*.
 struct CgroupSource {
   std::vector<std::string> groups;  ///< cpu, memory, pids, io, pressure
+  /// Another root is taken as it is: the control group of somebody else, or a test's folder.
   std::string root = "/sys/fs/cgroup";
   friend bool operator==(const CgroupSource&, const CgroupSource&) = default;
 };
+/// A job's process and what it started. Feeds containerpilot_process_*{name}.
 struct ProcessSource {
   std::string job;
   friend bool operator==(const ProcessSource&, const ProcessSource&) = default;
@@ -75,22 +79,24 @@ struct SensorSpec {
   MetricSpec metric;
   SensorSource source;
   SensorFormat format = SensorFormat::kNumber;
-  std::map<std::string, std::string> values;        ///< series name -> JSON pointer
+  std::map<std::string, std::string> values;        ///< metric name -> JSON pointer
   std::map<std::string, std::string> value_labels;  ///< label -> JSON pointer (labels from output)
   Duration interval{0};
   Duration timeout{0};  ///< 0: none (old forms); otherwise the run's whole tree is killed
   Duration jitter{0};
   bool first_run_at_once = true;
   double multiply = 1;
-  std::optional<double> range_min, range_max;
+  std::optional<double> range_min, range_max;  ///< inclusive, of the multiplied value
   bool allow_non_finite = false;
   /// Counter only: what is read is a running total, not an increment.
   bool total = false;
-  Duration stale_after{0};
-  StalePolicy on_stale;
+  Duration stale_after{0};  ///< 0: values never grow stale (old forms)
+  StalePolicy on_stale;     ///< a fixed value is for gauges; other types are dropped instead
   unsigned max_series = 100;
   std::optional<HeldCondition> condition;
   bool paused_in_maintenance = false;
+  /// Old forms: there from the start, with 0 or empty, before the first value.
+  bool zero_at_start = false;
   friend bool operator==(const SensorSpec&, const SensorSpec&) = default;
 };
 

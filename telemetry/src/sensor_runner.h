@@ -1,0 +1,134 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cgroup.h"
+#include "containerpilot/telemetry/sensors.h"
+#include "sensor_parse.h"
+
+namespace containerpilot::telemetry {
+
+/// What a sensor stands on; lives longer than it.
+struct SensorContext {
+  Reactor& reactor;
+  ProbeRunner& probes;
+  const Environment& environment;
+  Registry& registry;
+  Sensors::Hooks hooks;
+  /// May this sensor write to a family of that name? Declares it if need be.
+  std::function<Status(const MetricSpec&)> claim;
+};
+
+/// How a run ended; also the label `result`.
+enum class SensorResult : std::uint8_t {
+  kOk,
+  kExit,    ///< exec: exit code other than 0
+  kSignal,  ///< exec: killed by somebody
+  kTimeout,
+  kStart,        ///< exec: could not be started
+  kUnavailable,  ///< other sources: no answer, or a bad one
+  kParse,
+  kRange,    ///< outside `range`, not finite, or a counter that would fall
+  kOverlap,  ///< not run, because the run before was not over
+};
+std::string_view sensor_result_name(SensorResult result);
+
+/// The series one sensor feeds: makes them, caps them, drops those that are no longer reported.
+class SensorSeries {
+ public:
+  SensorSeries(SensorContext& context, const SensorSpec& spec) : context_(context), spec_(spec) {}
+  ~SensorSeries() { drop(); }
+  SensorSeries(const SensorSeries&) = delete;
+  SensorSeries& operator=(const SensorSeries&) = delete;
+
+  /// What became of the samples of one run.
+  struct Recorded {
+    std::uint64_t good = 0;
+    std::uint64_t dropped = 0;  ///< one too many, or not this sensor's to write
+    bool out_of_range = false;  ///< of the refused ones
+  };
+  /// Records the samples; series of earlier runs that are not among them go away. What was refused is
+  /// appended to `parsed.errors`.
+  Recorded record(Parsed& parsed);
+  /// Does what `on_stale` says to series last recorded at `newest` or before.
+  void expire(TimePoint newest);
+  /// The series exists with 0 or empty.
+  void make_empty();
+  void drop();
+  [[nodiscard]] std::size_t size() const { return series_.size(); }
+  [[nodiscard]] std::vector<std::pair<std::string, double>> values() const;
+
+ private:
+  struct Entry {
+    std::string metric;
+    Labels labels;
+    SeriesHandle handle;
+    double value = 0;
+    MetricType type = MetricType::kGauge;
+    TimePoint at{};  ///< of the last good value
+    std::uint64_t seen = 0;
+  };
+  Entry* find_or_make(const Sample& sample, std::string& error, bool& no_room);
+  Status record_one(Entry& entry, const Sample& sample, double value);
+
+  SensorContext& context_;
+  const SensorSpec& spec_;
+  std::map<std::string, Entry> series_;  // by name and label block
+  std::uint64_t run_ = 0;
+};
+
+/// One sensor on its own clock. Loop thread only.
+class SensorRunner {
+ public:
+  /// `first_delay` after now the first run is due.
+  SensorRunner(SensorContext& context, SensorSpec spec, Duration first_delay);
+  ~SensorRunner();
+  SensorRunner(const SensorRunner&) = delete;
+  SensorRunner& operator=(const SensorRunner&) = delete;
+
+  [[nodiscard]] const SensorSpec& spec() const { return spec_; }
+  [[nodiscard]] SensorState state() const;
+  void pause(bool paused) { paused_ = paused; }
+
+ private:
+  void declare_health();
+  void schedule(TimePoint due);
+  void on_due();
+  void start();
+  void start_probe();
+  void finish(SensorResult result, std::string error, Duration took);
+  void take_output(std::string_view output, Duration took);
+  void take(Parsed parsed, Duration took);
+  void grow_stale();
+  void report(SensorResult result, const std::string& error);
+  void show_health();
+  [[nodiscard]] bool held() const;
+
+  SensorContext& context_;
+  const SensorSpec spec_;
+  const Labels health_labels_;
+  Status usable_;  ///< why it does not run at all
+  Probe probe_;
+  std::unique_ptr<CgroupReader> cgroup_;
+  SensorSeries series_;
+  std::map<SensorResult, SeriesHandle> results_;
+  SeriesHandle duration_, last_success_, up_gauge_, stale_gauge_, count_gauge_, dropped_;
+  std::minstd_rand random_;
+
+  bool paused_ = false;
+  bool running_ = false;
+  bool failing_ = false;
+  pid_t last_pid_ = 0;  // of the job, for process sensors
+  SensorState state_;
+  TimePoint due_{};
+  Watch timer_, jitter_timer_, stale_timer_, run_;
+};
+
+}  // namespace containerpilot::telemetry
