@@ -28,7 +28,13 @@ ProcessTest::ProcessTest() {
   launcher = std::move(made).value();
 }
 
-std::shared_ptr<Child> ProcessTest::start(const ProcessSpec& spec, bool own_cgroup) {
+std::shared_ptr<Child> ProcessTest::start(std::vector<std::string> argv,
+                                          LineReader::OnLine on_stdout) {
+  return start(ProcessSpec{.argv = std::move(argv)}, false, std::move(on_stdout));
+}
+
+std::shared_ptr<Child> ProcessTest::start(const ProcessSpec& spec, bool own_cgroup,
+                                          LineReader::OnLine on_stdout) {
   auto run = std::make_shared<Child>();
   start_error.reset();
   auto process = launcher->start(
@@ -42,12 +48,12 @@ std::shared_ptr<Child> ProcessTest::start(const ProcessSpec& spec, bool own_cgro
     return nullptr;
   }
   run->process = std::move(process).value();
-  const auto collect = [](std::vector<std::string>& lines) {
+  const auto collect = [](std::vector<std::string>& lines) -> LineReader::OnLine {
     return [&lines](std::string_view line) { lines.emplace_back(line); };
   };
-  run->out_reader =
-      std::make_unique<LineReader>(*loop, run->process->take_stdout(), collect(run->out),
-                                   [r = run.get()] { r->out_ended = true; });
+  run->out_reader = std::make_unique<LineReader>(
+      *loop, run->process->take_stdout(), on_stdout ? std::move(on_stdout) : collect(run->out),
+      [r = run.get()] { r->out_ended = true; });
   run->err_reader =
       std::make_unique<LineReader>(*loop, run->process->take_stderr(), collect(run->err),
                                    [r = run.get()] { r->err_ended = true; });

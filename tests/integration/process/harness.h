@@ -43,11 +43,12 @@ struct Child {
 class ProcessTest : public LoopTest {
  protected:
   ProcessTest();
-  /// Null, with the error in start_error, if it cannot be started.
-  std::shared_ptr<Child> start(const ProcessSpec& spec, bool own_cgroup = false);
-  std::shared_ptr<Child> start(std::vector<std::string> argv) {
-    return start(ProcessSpec{.argv = std::move(argv)});
-  }
+  /// Null, with the error in start_error, if it cannot be started. Lines go to Child::out unless
+  /// `on_stdout` takes them.
+  std::shared_ptr<Child> start(const ProcessSpec& spec, bool own_cgroup = false,
+                               LineReader::OnLine on_stdout = nullptr);
+  std::shared_ptr<Child> start(std::vector<std::string> argv,
+                               LineReader::OnLine on_stdout = nullptr);
   /// Starts it and waits for its end, that of its output included.
   std::shared_ptr<Child> finish(const ProcessSpec& spec);
   std::shared_ptr<Child> finish(std::vector<std::string> argv) {

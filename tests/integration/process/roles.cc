@@ -122,10 +122,10 @@ int stop_self(const Arguments&) {
   wait_for_ever();
 }
 
-// Writes as much as asked for, in pieces, then exits.
+// Counts down to 1, in lines of some 100 bytes.
 int flood(const Arguments& a) {
-  const std::string line(99, 'x');
-  for (int i = std::atoi(a.at(0).c_str()); i > 0; --i) say(line);
+  const std::string filling(94, 'x');
+  for (int i = std::atoi(a.at(0).c_str()); i > 0; --i) say(std::to_string(i) + " " + filling);
   return 0;
 }
 

@@ -159,17 +159,28 @@ TEST_F(LogLines, EscapeWhatJsonDemands) {
   EXPECT_EQ(Json::parse(out)["job"], expected);
 }
 
-// The library is the judge of what is UTF-8.
-TEST_F(LogLines, AreAlwaysValidJsonWhateverTwoBytesTheyHold) {
-  for (int a = 0; a < 256; ++a) {
-    for (int b = 0; b < 256; ++b) {
-      const std::string line = {'x', static_cast<char>(a), static_cast<char>(b)};
-      std::string out;
-      append_json_string(out, line);
-      ASSERT_TRUE(Json::accept(out)) << a << " " << b;
-      std::string raw = "\"" + line + "\"";
-      if (line.find_first_of("\"\\") == line.npos && Json::accept(raw)) {
-        ASSERT_EQ(Json::parse(out), Json::parse(raw)) << a << " " << b;
+// The library is the judge of what is UTF-8: every first byte, then the bytes around each boundary.
+TEST_F(LogLines, AreAlwaysValidJsonWhateverBytesTheyHold) {
+  constexpr unsigned char kEdges[] = {0x00, 0x1f, ' ',  '"',  '\\', 0x7f, 0x80,
+                                      0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xff};
+  const auto check = [](const std::string& line) {
+    std::string out;
+    append_json_string(out, line);
+    ASSERT_TRUE(Json::accept(out)) << ::testing::PrintToString(line);
+    const std::string raw = "\"" + line + "\"";
+    if (line.find_first_of("\"\\") == line.npos && Json::accept(raw)) {
+      ASSERT_EQ(Json::parse(out), Json::parse(raw)) << ::testing::PrintToString(line);
+    }
+  };
+  for (int first = 0; first < 256; ++first) {
+    for (const unsigned char second : kEdges) {
+      const std::string two = {'x', static_cast<char>(first), static_cast<char>(second)};
+      check(two);
+      if (first != 0xe0 && first != 0xed && first != 0xef && first != 0xf0 && first != 0xf4)
+        continue;
+      for (const unsigned char third : kEdges) {
+        check(two + static_cast<char>(third));
+        check(two + static_cast<char>(third) + static_cast<char>(0x80));
       }
     }
   }
