@@ -92,7 +92,7 @@ class Registrar::Impl {
   Availability::Call compare_leave_;
   bool comparing_ = false;
   bool compare_due_ = false;
-  TimePoint last_compare_{};
+  std::optional<TimePoint> last_compare_;
   std::uint64_t compare_from_ = 0;  ///< entries changed since are not what the answer is about
   std::uint64_t changes_ = 0;
   std::uint64_t outages_seen_ = 0;
@@ -285,12 +285,12 @@ void Registrar::Impl::finish(const std::string& id, TimePoint started, const Sta
 void Registrar::Impl::retry_later(Entry& entry, Step step, const Error& error) {
   const bool lost = step == Step::kUpdate && error.code() == Errc::kNotFound;
   entry.backoff.set_cap(no_answer(error) ? Availability::kMaxDelay : kMaxRefusalDelay);
-  const bool first = entry.backoff.steps() == 0;
+  const bool newly_lost = lost && !std::exchange(entry.told_lost, true);
   const Duration delay = entry.backoff.next();
   // An entry the catalog does not know is registered at once, but not again and again.
-  entry.retry_at = reactor_.now() + (lost && first ? Duration{0} : delay);
+  entry.retry_at = reactor_.now() + (newly_lost ? Duration{0} : delay);
   entry.retry = reactor_.at(entry.retry_at, [this] { pump(); });
-  if (lost && !std::exchange(entry.told_lost, true)) {
+  if (newly_lost) {
     log_info(
         "discovery", "registering '" + entry.spec.id + "' again, the catalog does not know it",
         {{"service", std::string_view(entry.spec.name)}, {"err", std::string_view(error.text())}});
@@ -322,7 +322,9 @@ void Registrar::Impl::note_outage() {
 
 void Registrar::Impl::compare_soon() {
   if (closing_) return;
-  compare_after(std::max(Duration{0}, last_compare_ + kMinCompareGap - reactor_.now()));
+  const TimePoint now = reactor_.now();
+  compare_after(last_compare_ ? std::max(Duration{0}, *last_compare_ + kMinCompareGap - now)
+                              : Duration{0});
 }
 
 void Registrar::Impl::compare_after(Duration delay) {
@@ -339,7 +341,7 @@ void Registrar::Impl::start_compare(Availability::Call leave) {
   compare_from_ = changes_;
   last_compare_ = reactor_.now();
   compare_call_ = catalog_.own_entries([this](const Result<std::vector<OwnEntry>>& actual) {
-    finish_compare(last_compare_, actual);
+    finish_compare(*last_compare_, actual);
   });
 }
 
@@ -360,7 +362,11 @@ void Registrar::Impl::finish_compare(TimePoint started,
   } else if (std::exchange(resend_, false)) {
     // It answers again but does not tell what it knows: telling it everything shows what is
     // missing.
-    for (const auto& entry : entries_) entry->told = entry->told && !entry->registered;
+    for (const auto& entry : entries_) {
+      if (!entry->registered) continue;
+      entry->told = false;
+      entry->retry_at = reactor_.now();
+    }
   }
   pump();
 }
@@ -374,6 +380,7 @@ void Registrar::Impl::repair(const std::vector<OwnEntry>& actual) {
     const auto it = by_id.find(entry->spec.id);
     const auto wrong = entry->compare(it == by_id.end() ? nullptr : it->second, reactor_.now());
     if (!wrong.empty()) {
+      entry->retry_at = reactor_.now();
       log_info("discovery",
                "putting '" + entry->spec.id + "' right in the catalog: " + std::string(wrong),
                {{"service", std::string_view(entry->spec.name)}});

@@ -1,0 +1,212 @@
+#include "consul_catalog.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "support/fake_http.h"
+#include "support/log_capture.h"
+#include "support/temp_dir.h"
+
+namespace containerpilot::discovery {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+using testing::Not;
+
+class ConsulCatalogTest : public testing::Test {
+ protected:
+  ConsulCatalog make(ConsulSpec spec = {}) {
+    return {loop, std::move(spec), "consul at 127.0.0.1:8500", calls, polls};
+  }
+  ServiceSpec web() {
+    ServiceSpec spec;
+    spec.id = "web-h";
+    spec.name = "web";
+    spec.ttl = 10s;
+    return spec;
+  }
+  Catalog::Done keep() {
+    return [this](Status status) { result.emplace(std::move(status)); };
+  }
+
+  test::LogCapture log;
+  test::SimReactor loop;
+  test::FakeHttpClient calls{loop}, polls{loop};
+  std::optional<Status> result;
+};
+
+TEST_F(ConsulCatalogTest, RegistersWithOnePut) {
+  auto catalog = make();
+  const Watch call = catalog.register_service(web(), Health::kPassing, keep());
+  auto& sent = calls.last("PUT", "/v1/agent/service/register");
+  EXPECT_EQ(sent.request.url, "http://127.0.0.1:8500/v1/agent/service/register");
+  EXPECT_THAT(sent.request.body, HasSubstr(R"("ID":"web-h")"));
+  EXPECT_EQ(find_header(sent.request.headers, "X-Consul-Token"), nullptr);
+  calls.answer(sent, 200);
+  EXPECT_TRUE(result.value());
+}
+
+TEST_F(ConsulCatalogTest, SendsTheTokenButNeverTellsIt) {
+  ConsulSpec spec;
+  spec.token = "s3cr3t";
+  auto catalog = make(spec);
+  const Watch call = catalog.deregister(web(), keep());
+  auto& sent = calls.last("PUT", "/v1/agent/service/deregister/web-h");
+  EXPECT_EQ(sent.request.body, "");
+  EXPECT_EQ(*find_header(sent.request.headers, "X-Consul-Token"), "s3cr3t");
+  calls.answer(sent, 403, "Permission denied\n");
+  ASSERT_FALSE(result.value());
+  EXPECT_EQ(result->error().code(), Errc::kDenied);
+  EXPECT_EQ(result->error().text(),
+            "cannot deregister 'web-h': http://127.0.0.1:8500/v1/agent/service/deregister/web-h "
+            "answered 403: "
+            "Permission denied");
+}
+
+TEST_F(ConsulCatalogTest, ReadsTheTokenFileAgainWhenItChanges) {
+  const test::TempDir dir;
+  const std::string file = dir.path() + "/token";
+  std::ofstream(file) << "first\n";
+  ConsulSpec spec;
+  spec.token_file = file;
+  auto catalog = make(spec);
+  const auto token = [&] {
+    const Watch call = catalog.deregister(web(), keep());
+    return *find_header(calls.calls().back().request.headers, "X-Consul-Token");
+  };
+  EXPECT_EQ(token(), "first");
+  std::ofstream(file + ".new") << "second";
+  std::rename((file + ".new").c_str(), file.c_str());
+  loop.advance(2s);
+  EXPECT_EQ(token(), "second");
+  std::remove(file.c_str());
+  loop.advance(2s);
+  EXPECT_EQ(token(), "second");
+}
+
+TEST_F(ConsulCatalogTest, TakesAnyRefusedBeatForALostEntry) {
+  auto catalog = make();
+  for (const int status : {400, 403, 404, 500, 503}) {
+    const Watch call = catalog.update(web(), Health::kPassing, "ok", keep());
+    calls.answer(calls.last("PUT", "/v1/agent/check/update/service:web-h"), status, "no");
+    ASSERT_FALSE(result.value());
+    EXPECT_EQ(result->error().code(), Errc::kNotFound) << status;
+  }
+}
+
+TEST_F(ConsulCatalogTest, KeepsTheErrorOfABeatThatWasNotAnswered) {
+  auto catalog = make();
+  const Watch call = catalog.update(web(), Health::kPassing, "ok", keep());
+  calls.fail(calls.last("PUT", "/v1/agent/check/update/service:web-h"),
+             Error(Errc::kTimeout, "cannot reach it"));
+  EXPECT_EQ(result->error().code(), Errc::kTimeout);
+  EXPECT_EQ(result->error().text(), "cannot update 'web-h': cannot reach it");
+}
+
+TEST_F(ConsulCatalogTest, GivesABeatUpWhileTheNextCanSaveTheEntry) {
+  auto catalog = make();
+  ServiceSpec spec = web();
+  for (const auto& [ttl, timeout] :
+       {std::pair<Duration, Duration>{10s, 5s}, {4s, 2s}, {1s, 1s}, {60s, 5s}}) {
+    spec.ttl = ttl;
+    const Watch call = catalog.update(spec, Health::kPassing, "ok", keep());
+    EXPECT_EQ(calls.calls().back().request.timeout, timeout);
+  }
+}
+
+TEST_F(ConsulCatalogTest, IsContentWhenThereIsNothingToDeregister) {
+  auto catalog = make();
+  const Watch call = catalog.deregister(web(), keep());
+  calls.answer(calls.last("PUT", "/v1/agent/service/deregister/web-h"), 404, "Unknown service ID");
+  EXPECT_TRUE(result.value());
+}
+
+TEST_F(ConsulCatalogTest, WaitsForChangesOnAPoolOfItsOwn) {
+  auto catalog = make();
+  std::optional<Result<Snapshot>> snapshot;
+  const Watch call = catalog.query({"web", "", ""}, 17, 60s,
+                                   [&](Result<Snapshot> s) { snapshot.emplace(std::move(s)); });
+  EXPECT_EQ(calls.calls().size(), 0u);
+  auto& sent = polls.last("GET", "/v1/health/service/web");
+  EXPECT_THAT(sent.path, HasSubstr("index=17&wait=60s"));
+  EXPECT_GT(sent.request.timeout, 63750ms);  // Consul adds up to a sixteenth
+  polls.answer(sent, 200, "[]", {{"x-consul-index", "18"}});
+  ASSERT_TRUE(snapshot->has_value());
+  EXPECT_EQ(snapshot->value().index, 18u);
+}
+
+TEST_F(ConsulCatalogTest, AnswersWithoutAnIndexGetIndexZero) {
+  auto catalog = make();
+  std::optional<Result<Snapshot>> snapshot;
+  for (const Headers& headers :
+       {Headers{}, Headers{{"X-Consul-Index", "abc"}}, Headers{{"X-Consul-Index", ""}}}) {
+    const Watch call = catalog.query({"web", "", ""}, 0, 60s,
+                                     [&](Result<Snapshot> s) { snapshot.emplace(std::move(s)); });
+    polls.answer(polls.last("GET", "/v1/health/service/web"), 200, "[]", headers);
+    EXPECT_EQ(snapshot->value().index, 0u);
+  }
+}
+
+TEST_F(ConsulCatalogTest, TellsAddressAndPathOfABadAnswer) {
+  auto catalog = make();
+  std::optional<Result<Snapshot>> snapshot;
+  const Watch call = catalog.query({"web", "", ""}, 0, 60s,
+                                   [&](Result<Snapshot> s) { snapshot.emplace(std::move(s)); });
+  polls.answer(polls.last("GET", "/v1/health/service/web"), 200, R"([{"Service":7}])");
+  ASSERT_FALSE(snapshot->has_value());
+  EXPECT_EQ(snapshot->error().text(),
+            "cannot watch 'web': cannot read the answer of "
+            "http://127.0.0.1:8500/v1/health/service/web?passing=1: "
+            "'/0/Service' is an integer out of range, expected an object");
+}
+
+TEST_F(ConsulCatalogTest, ReadsOwnEntriesInTwoSteps) {
+  auto catalog = make();
+  std::optional<Result<std::vector<OwnEntry>>> entries;
+  const Watch call =
+      catalog.own_entries([&](Result<std::vector<OwnEntry>> e) { entries.emplace(std::move(e)); });
+  calls.answer(calls.last("GET", "/v1/agent/services"), 200,
+               R"({"web-h":{"ID":"web-h","Service":"web"}})");
+  EXPECT_FALSE(entries);
+  calls.answer(calls.last("GET", "/v1/agent/checks"), 200,
+               R"({"service:web-h":{"Status":"passing"}})");
+  ASSERT_TRUE(entries->has_value());
+  EXPECT_EQ(entries->value().at(0).service.name, "web");
+  EXPECT_TRUE(entries->value().at(0).has_check);
+}
+
+TEST_F(ConsulCatalogTest, CannotTellOwnEntriesOfAServerThatDoesNotServeThem) {
+  auto catalog = make();
+  std::optional<Result<std::vector<OwnEntry>>> entries;
+  const Watch call =
+      catalog.own_entries([&](Result<std::vector<OwnEntry>> e) { entries.emplace(std::move(e)); });
+  calls.answer(calls.last("GET", "/v1/agent/services"), 501, "");
+  EXPECT_EQ(entries->error().code(), Errc::kNotFound);
+}
+
+TEST_F(ConsulCatalogTest, CancelsWhicheverStepIsUnderWay) {
+  auto catalog = make();
+  bool told = false;
+  Watch call = catalog.own_entries([&](const auto&) { told = true; });
+  calls.answer(calls.last("GET", "/v1/agent/services"), 200, "{}");
+  call = Watch();
+  EXPECT_TRUE(calls.last("GET", "/v1/agent/checks").cancelled);
+  loop.advance(20s);
+  EXPECT_FALSE(told);
+}
+
+TEST_F(ConsulCatalogTest, ReachesAUnixSocket) {
+  ConsulSpec spec;
+  spec.unix_socket = true;
+  spec.address = "/run/consul.sock";
+  auto catalog = make(spec);
+  const Watch call = catalog.deregister(web(), keep());
+  EXPECT_EQ(calls.calls().back().request.unix_socket, "/run/consul.sock");
+  EXPECT_EQ(calls.calls().back().request.url, "http://localhost/v1/agent/service/deregister/web-h");
+}
+
+}  // namespace
+}  // namespace containerpilot::discovery
