@@ -1,5 +1,9 @@
 #pragma once
 
+#include <sys/resource.h>
+#include <time.h>
+
+#include <algorithm>
 #include <cstdlib>
 #include <functional>
 #include <memory>
@@ -17,10 +21,14 @@ class RealLoop {
     auto made = EpollReactor::create();
     if (!made) std::abort();
     loop_ = std::move(made).value();
-    loop_->observe_turns([this](Duration busy, Duration) {
-      longest_turn_ = std::max(longest_turn_, busy);
+    loop_->observe_turns([this](Duration, Duration) {
+      const Duration cpu = cpu_time();
+      longest_turn_ = std::max(longest_turn_, cpu - turn_began_);
+      turn_began_ = cpu;
+      ++turns_;
       if (until_ && until_()) loop_->stop();
     });
+    forget_lag();
   }
 
   Reactor& reactor() { return *loop_; }
@@ -43,13 +51,41 @@ class RealLoop {
   void run_for(Duration d) {
     run_until([] { return false; }, d);
   }
-  /// The longest turn since the last call: how late anything else could have been.
-  Duration take_longest_turn() { return std::exchange(longest_turn_, Duration(0)); }
+
+  /// What would make the loop late, measured so that a busy machine does not disturb it. Since
+  /// forget_lag():
+  struct Lag {
+    Duration longest_turn;  ///< in CPU time: work done in one go
+    long blocked;  ///< how often a turn gave up the CPU by itself: slept, joined, waited for a lock
+  };
+  [[nodiscard]] Lag lag() const {
+    return {longest_turn_, voluntary_switches() - switches_ - turns_};
+  }
+  void forget_lag() {
+    longest_turn_ = Duration(0);
+    turn_began_ = cpu_time();
+    switches_ = voluntary_switches();
+    turns_ = 0;
+  }
 
  private:
   std::unique_ptr<EpollReactor> loop_;
+  static Duration cpu_time() {
+    timespec now{};
+    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
+  }
+  static long voluntary_switches() {
+    rusage usage{};
+    ::getrusage(RUSAGE_THREAD, &usage);
+    return usage.ru_nvcsw;
+  }
+
   std::function<bool()> until_;
   Duration longest_turn_{0};
+  Duration turn_began_{0};
+  long switches_ = 0;
+  long turns_ = 0;  // each waits once
 };
 
 }  // namespace containerpilot::test

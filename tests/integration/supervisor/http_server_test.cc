@@ -181,7 +181,7 @@ TEST_F(HttpServerTest, ClosesASlowRequestAtItsDeadline) {
   // A byte now and then does not help.
   const Watch drip = loop.reactor().after(40ms, [&] { slow.send("T"); });
   ASSERT_TRUE(loop.run_until([&] { return slow.closed(); }));
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, 1s);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 3s);
   EXPECT_NE(slow.received().find(" 408 "), std::string::npos);
   EXPECT_TRUE(loop.run_until([&] { return silent.closed(); }));
   EXPECT_EQ(silent.received(), "");
@@ -384,7 +384,7 @@ TEST_F(HttpServerTest, EndsPromptlyWithEverythingHalfDone) {
   ASSERT_TRUE(loop.run_until([&] { return requests == 2; }));
   const auto begin = std::chrono::steady_clock::now();
   server.reset();
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, 50ms);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 500ms);
   EXPECT_TRUE(loop.run_until(
       [&] { return half_header.closed() && half_body.closed() && polling.closed(); }));
   EXPECT_EQ(disconnects, 0) << "the client did not leave, we did";

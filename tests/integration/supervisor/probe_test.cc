@@ -24,9 +24,12 @@ using namespace std::chrono_literals;
 using testing::HasSubstr;
 using Kind = ProbeResult::Kind;
 
+// Before main, and so before the log's thread: a thread that does not block SIGCHLD would swallow
+// it.
+[[maybe_unused]] const bool kSignalsBlocked = (block_signals(), true);
+
 class RealProbeTest : public testing::Test {
  protected:
-  static void SetUpTestSuite() { block_signals(); }
   RealProbeTest() {
     launcher = std::move(make_launcher(loop.reactor())).value();
     resolver = std::move(make_resolver(loop.reactor(), {.servers = {dns.address()}})).value();
