@@ -54,8 +54,8 @@ class SensorSeries {
     std::uint64_t dropped = 0;  ///< one too many, or not this sensor's to write
     bool out_of_range = false;  ///< of the refused ones
   };
-  /// Records the samples; series of earlier runs that are not among them go away. What was refused is
-  /// appended to `parsed.errors`.
+  /// Records the samples; series of earlier runs that are not among them go away. What was refused
+  /// is appended to `parsed.errors`.
   Recorded record(Parsed& parsed);
   /// Does what `on_stale` says to series last recorded at `newest` or before.
   void expire(TimePoint newest);
@@ -63,6 +63,8 @@ class SensorSeries {
   void make_empty();
   void drop();
   [[nodiscard]] std::size_t size() const { return series_.size(); }
+  /// When the newest value of that metric was recorded; nullopt if there is none.
+  [[nodiscard]] std::optional<TimePoint> recorded_at(std::string_view metric) const;
   [[nodiscard]] std::vector<std::pair<std::string, double>> values() const;
 
  private:
@@ -95,6 +97,10 @@ class SensorRunner {
 
   [[nodiscard]] const SensorSpec& spec() const { return spec_; }
   [[nodiscard]] SensorState state() const;
+  [[nodiscard]] bool stale() const { return state_.stale; }
+  [[nodiscard]] std::optional<TimePoint> recorded_at(std::string_view metric) const {
+    return series_.recorded_at(metric);
+  }
   void pause(bool paused) { paused_ = paused; }
 
  private:

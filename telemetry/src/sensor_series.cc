@@ -127,6 +127,15 @@ void SensorSeries::expire(TimePoint newest) {
   }
 }
 
+std::optional<TimePoint> SensorSeries::recorded_at(std::string_view metric) const {
+  std::optional<TimePoint> newest;
+  for (const auto& [key, entry] : series_) {
+    if (entry.metric == metric && entry.seen > 0 && (!newest || entry.at > *newest))
+      newest = entry.at;
+  }
+  return newest;
+}
+
 std::vector<std::pair<std::string, double>> SensorSeries::values() const {
   std::vector<std::pair<std::string, double>> out;
   for (const auto& [key, entry] : series_) {

@@ -73,6 +73,16 @@ class Sensors::Impl {
 
   void stop() { runners_.clear(); }
 
+  [[nodiscard]] std::optional<Freshness> freshness(std::string_view metric) const {
+    std::optional<Freshness> newest;
+    for (const auto& runner : runners_) {
+      const auto at = runner->recorded_at(metric);
+      if (!at || (newest && newest->recorded_at >= *at)) continue;
+      newest = Freshness{.stale = runner->stale(), .recorded_at = *at};
+    }
+    return newest;
+  }
+
   [[nodiscard]] std::vector<SensorState> states() const {
     std::vector<SensorState> states;
     for (const auto& runner : runners_) states.push_back(runner->state());
@@ -129,5 +139,8 @@ void Sensors::set(const std::vector<SensorSpec>& sensors) { impl_->set(sensors);
 void Sensors::pause(bool paused) { impl_->pause(paused); }
 void Sensors::stop() { impl_->stop(); }
 std::vector<SensorState> Sensors::states() const { return impl_->states(); }
+std::optional<Sensors::Freshness> Sensors::freshness(std::string_view metric) const {
+  return impl_->freshness(metric);
+}
 
 }  // namespace containerpilot::telemetry

@@ -55,6 +55,13 @@ class Sensors {
   void stop();
   [[nodiscard]] std::vector<SensorState> states() const;
 
+  struct Freshness {
+    bool stale = false;
+    TimePoint recorded_at;  ///< of the newest good value
+  };
+  /// Of the sensor that feeds this metric; nullopt when none does (now).
+  [[nodiscard]] std::optional<Freshness> freshness(std::string_view metric) const;
+
  private:
   class Impl;
   std::unique_ptr<Impl> impl_;
