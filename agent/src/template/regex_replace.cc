@@ -2,6 +2,7 @@
 
 #include <re2/re2.h>
 
+#include <algorithm>
 #include <charconv>
 #include <optional>
 #include <string>
@@ -15,10 +16,11 @@ namespace {
 
 re2::StringPiece piece(std::string_view text) { return {text.data(), text.size()}; }
 
-/// A part of the replacement: literal text, or a group.
+/// A part of the replacement: literal text, then the first of some groups that took part in the
+/// match.
 struct Part {
   std::string literal;
-  std::optional<int> group;
+  std::vector<std::size_t> groups;
 };
 
 /// What "$" is followed by: a name, in braces or not. None if it is just a dollar.
@@ -41,38 +43,39 @@ std::optional<Reference> read_reference(std::string_view text) {
   return Reference{rest.substr(0, length), length + (braces ? 2 : 0)};
 }
 
-/// The group a name or number means; -1 for none.
-int group_index(const RE2& regex, std::string_view name) {
+/// The groups a name or number means. Several can have the same name.
+std::vector<std::size_t> groups_called(const RE2& regex, std::string_view name) {
+  std::vector<std::size_t> groups;
   int number = 0;
-  const auto read = std::from_chars(name.data(), name.data() + name.size(), number);
-  const bool is_number = read.ec == std::errc{} && read.ptr == name.data() + name.size() &&
-                         (name[0] != '0' || name.size() == 1);
-  if (is_number) return number <= regex.NumberOfCapturingGroups() ? number : -1;
-  const auto& groups = regex.NamedCapturingGroups();
-  const auto found = groups.find(std::string(name));
-  return found == groups.end() ? -1 : found->second;
+  const char* const end = name.data() + name.size();
+  const auto read = std::from_chars(name.data(), end, number);
+  if (read.ec == std::errc{} && read.ptr == end && (name[0] != '0' || name.size() == 1)) {
+    if (number <= regex.NumberOfCapturingGroups())
+      groups.push_back(static_cast<std::size_t>(number));
+    return groups;
+  }
+  for (const auto& [group, group_name] : regex.CapturingGroupNames()) {
+    if (group_name == name) groups.push_back(static_cast<std::size_t>(group));
+  }
+  return groups;
 }
 
 std::vector<Part> parse_replacement(const RE2& regex, std::string_view text) {
   std::vector<Part> parts(1);
-  const auto add_literal = [&](std::string_view literal) {
-    if (parts.back().group) parts.emplace_back();
-    parts.back().literal += literal;
-  };
   while (true) {
     const std::size_t dollar = text.find('$');
-    add_literal(text.substr(0, dollar));
+    parts.back().literal += text.substr(0, dollar);
     if (dollar == std::string_view::npos) return parts;
     text.remove_prefix(dollar + 1);
     if (text.starts_with('$')) {
-      add_literal("$");
+      parts.back().literal += '$';
       text.remove_prefix(1);
     } else if (const auto reference = read_reference(text)) {
-      const int group = group_index(regex, reference->name);
-      if (group >= 0) parts.push_back({"", group});
+      parts.back().groups = groups_called(regex, reference->name);
+      parts.emplace_back();
       text.remove_prefix(reference->size);
     } else {
-      add_literal("$");
+      parts.back().literal += '$';
     }
   }
 }
@@ -97,6 +100,50 @@ void fail(std::string_view expression, std::string_view reason) {
                 "\": " + std::string(reason));
 }
 
+void check(std::string_view expression, const RE2& regex) {
+  constexpr std::string_view kNameCharacters =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
+  if (!regex.ok()) fail(expression, regex.error());
+  if (uses_any_byte(expression)) fail(expression, "\\C is not possible");
+  for (const auto& [number, name] : regex.CapturingGroupNames()) {
+    if (name.find_first_not_of(kNameCharacters) != std::string::npos) {
+      fail(expression, "the name of a group must be ASCII letters and digits");
+    }
+  }
+}
+
+/// A text as RE2 must see it: RE2 matches nothing with an invalid byte, Go matches U+FFFD.
+class Subject {
+ public:
+  explicit Subject(std::string_view text) : text_(text), matchable_(text) {
+    if (is_valid_utf8(text)) return;
+    for (std::size_t at = 0; at < text.size();) {
+      const Rune rune = decode_rune(text.substr(at));
+      append_rune(replaced_, rune.value);
+      origins_.resize(replaced_.size(), at);
+      at += rune.size;
+    }
+    origins_.push_back(text.size());
+    matchable_ = replaced_;
+  }
+  Subject(const Subject&) = delete;
+  Subject& operator=(const Subject&) = delete;
+
+  [[nodiscard]] std::string_view matchable() const { return matchable_; }
+  /// The bytes that stand at these positions of matchable().
+  [[nodiscard]] std::string_view original(std::size_t begin, std::size_t end) const {
+    if (origins_.empty()) return text_.substr(begin, end - begin);
+    return text_.substr(origins_[begin], origins_[end] - origins_[begin]);
+  }
+
+ private:
+  std::string_view text_;
+  std::string replaced_;
+  std::vector<std::size_t>
+      origins_;  ///< of each byte of replaced_, in text_; empty if that is valid
+  std::string_view matchable_;
+};
+
 }  // namespace
 
 void regex_replace_all(Buffer& out, std::string_view expression, std::string_view replacement,
@@ -105,36 +152,44 @@ void regex_replace_all(Buffer& out, std::string_view expression, std::string_vie
   options.set_log_errors(false);
   options.set_max_mem(std::int64_t{64} << 20);
   const RE2 regex(piece(expression), options);
-  if (!regex.ok()) fail(expression, regex.error());
-  if (uses_any_byte(expression)) fail(expression, "\\C is not possible");
+  check(expression, regex);
   const std::vector<Part> parts = parse_replacement(regex, replacement);
-
+  const Subject subject(text);
+  const re2::StringPiece input = piece(subject.matchable());
   std::vector<re2::StringPiece> groups(static_cast<std::size_t>(regex.NumberOfCapturingGroups()) +
                                        1);
-  const re2::StringPiece input = piece(text);
+  const auto append_first = [&](const std::vector<std::size_t>& candidates) {
+    for (const std::size_t i : candidates) {
+      if (groups[i].data() == nullptr) continue;
+      const auto begin = static_cast<std::size_t>(groups[i].data() - input.data());
+      return out.append(subject.original(begin, begin + groups[i].size()));
+    }
+  };
+
   std::size_t copied = 0;  // input up to here is in the output
   std::size_t search = 0;
-  while (search <= text.size() && regex.Match(input, search, text.size(), RE2::UNANCHORED,
-                                              groups.data(), static_cast<int>(groups.size()))) {
-    const auto start = static_cast<std::size_t>(groups[0].data() - text.data());
+  while (search <= input.size() && regex.Match(input, search, input.size(), RE2::UNANCHORED,
+                                               groups.data(), static_cast<int>(groups.size()))) {
+    const auto start = static_cast<std::size_t>(groups[0].data() - input.data());
+    if (start < input.size() && is_continuation(input[start])) {
+      search = start + 1;  // RE2 finds \B also between the bytes of a character
+      continue;
+    }
     const std::size_t end = start + groups[0].size();
-    out.append(text.substr(copied, start - copied));
+    out.append(subject.original(copied, start));
     // An empty match directly after the previous match does not count.
     if (end > copied || start == 0) {
       for (const Part& part : parts) {
-        if (!part.group) {
-          out.append(part.literal);
-        } else {
-          const re2::StringPiece& group = groups[static_cast<std::size_t>(*part.group)];
-          out.append({group.data(), group.size()});
-        }
+        out.append(part.literal);
+        append_first(part.groups);
       }
     }
     copied = end;
-    const std::size_t rune = search < text.size() ? decode_rune(text.substr(search)).size : 1;
+    const std::size_t rune =
+        search < input.size() ? decode_rune(subject.matchable().substr(search)).size : 1;
     search = std::max(search + rune, end);
   }
-  out.append(text.substr(copied));
+  out.append(subject.original(copied, input.size()));
 }
 
 }  // namespace containerpilot::agent::tmpl

@@ -5,8 +5,6 @@
 namespace containerpilot::agent::tmpl {
 namespace {
 
-bool is_continuation(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
-
 // RE2 carries the Unicode tables; a table of our own would be a thousand lines to keep up to date.
 bool matches(const RE2& category, char32_t rune) {
   std::string text;

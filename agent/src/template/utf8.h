@@ -35,6 +35,9 @@ bool is_printable(char32_t rune);
 /// Without Unicode white space at both ends.
 std::string_view trim_space(std::string_view text);
 
+/// A byte of a code point other than its first.
+inline bool is_continuation(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
+
 /// What the template language takes for white space inside actions and trims around them.
 inline bool is_action_space(char32_t rune) {
   return rune == ' ' || rune == '\t' || rune == '\r' || rune == '\n';
