@@ -66,13 +66,48 @@ void append_number(std::string& out, Number value) {
   out.append(buffer.data(), end);
 }
 
-constexpr std::array<bool, 256> kJsonSpecial = [] {
-  std::array<bool, 256> special{};
+// Bytes that cannot be copied as they are.
+using ByteSet = std::array<bool, 256>;
+constexpr ByteSet kTextSpecial = [] {
+  ByteSet special{};
   for (std::size_t c = 0; c < 0x20; ++c) special[c] = true;
-  for (std::size_t c = 0x80; c < 0x100; ++c) special[c] = true;  // to be checked as UTF-8
   special['"'] = special['\\'] = special[0x7F] = true;
   return special;
 }();
+constexpr ByteSet kJsonSpecial = [] {
+  ByteSet special = kTextSpecial;
+  for (std::size_t c = 0x80; c < 0x100; ++c) special[c] = true;  // to be checked as UTF-8
+  return special;
+}();
+
+std::size_t plain_prefix(std::string_view text, const ByteSet& special) {
+  const auto end = std::find_if(text.begin(), text.end(),
+                                [&](char c) { return special[static_cast<unsigned char>(c)]; });
+  return static_cast<std::size_t>(end - text.begin());
+}
+
+// The escapes that JSON and logfmt share; false if `c` is none of them.
+bool append_short_escape(std::string& out, char c) {
+  switch (c) {
+    case '"':
+      out += "\\\"";
+      return true;
+    case '\\':
+      out += "\\\\";
+      return true;
+    case '\n':
+      out += "\\n";
+      return true;
+    case '\r':
+      out += "\\r";
+      return true;
+    case '\t':
+      out += "\\t";
+      return true;
+    default:
+      return false;
+  }
+}
 
 void append_hex(std::string& out, std::string_view prefix, unsigned char c) {
   constexpr std::string_view kHex = "0123456789abcdef";
@@ -210,39 +245,20 @@ void append_time(std::string& out, WallTime when, Fraction fraction) {
 void append_json_string(std::string& out, std::string_view value) {
   out += '"';
   while (!value.empty()) {
-    const auto special = std::find_if(value.begin(), value.end(), [](char c) {
-      return kJsonSpecial[static_cast<unsigned char>(c)];
-    });
-    const auto plain = static_cast<std::size_t>(special - value.begin());
+    const std::size_t plain = plain_prefix(value, kJsonSpecial);
     out.append(value, 0, plain);
     value.remove_prefix(plain);
     if (value.empty()) break;
     std::size_t used = 1;
-    switch (const char c = value.front()) {
-      case '"':
-        out += "\\\"";
-        break;
-      case '\\':
-        out += "\\\\";
-        break;
-      case '\n':
-        out += "\\n";
-        break;
-      case '\r':
-        out += "\\r";
-        break;
-      case '\t':
-        out += "\\t";
-        break;
-      default:
-        if (static_cast<unsigned char>(c) < 0x80) {
-          append_hex(out, "\\u00", static_cast<unsigned char>(c));
-        } else if (const std::size_t length = utf8_length(value); length != 0) {
-          out.append(value, 0, length);
-          used = length;
-        } else {
-          out += "\xEF\xBF\xBD";
-        }
+    if (const char c = value.front(); append_short_escape(out, c)) {
+      // done
+    } else if (static_cast<unsigned char>(c) < 0x80) {
+      append_hex(out, "\\u00", static_cast<unsigned char>(c));
+    } else if (const std::size_t length = utf8_length(value); length != 0) {
+      out.append(value, 0, length);
+      used = length;
+    } else {
+      out += "\xEF\xBF\xBD";
     }
     value.remove_prefix(used);
   }
@@ -259,30 +275,15 @@ void append_text_value(std::string& out, std::string_view value) {
     return;
   }
   out += '"';
-  for (const char c : value) {
-    switch (c) {
-      case '"':
-        out += "\\\"";
-        break;
-      case '\\':
-        out += "\\\\";
-        break;
-      case '\n':
-        out += "\\n";
-        break;
-      case '\r':
-        out += "\\r";
-        break;
-      case '\t':
-        out += "\\t";
-        break;
-      default:
-        if (const auto byte = static_cast<unsigned char>(c); byte < 0x20 || byte == 0x7F) {
-          append_hex(out, "\\x", byte);
-        } else {
-          out += c;
-        }
+  while (!value.empty()) {
+    const std::size_t plain = plain_prefix(value, kTextSpecial);
+    out.append(value, 0, plain);
+    value.remove_prefix(plain);
+    if (value.empty()) break;
+    if (const char c = value.front(); !append_short_escape(out, c)) {
+      append_hex(out, "\\x", static_cast<unsigned char>(c));
     }
+    value.remove_prefix(1);
   }
   out += '"';
 }

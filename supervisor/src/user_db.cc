@@ -92,6 +92,7 @@ Result<gid_t> find_group(const std::vector<Group>& groups, const std::string& na
 Result<Identity> resolve_identity(const ProcessSpec& spec, const std::string& passwd_file,
                                   const std::string& group_file) {
   Identity result;
+  if (spec.user.empty() && spec.group.empty() && spec.groups.empty()) return result;
   const std::vector<Group> groups = read_groups(group_file);
   if (!spec.user.empty()) {
     const std::vector<User> users = read_users(passwd_file);
