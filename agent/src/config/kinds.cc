@@ -151,31 +151,49 @@ Kind<Duration> duration(Duration least) {
                              });
 }
 
+namespace {
+
+/// A number cut to whole seconds, or a string that is one; odd spellings are warned of.
+bool read_whole_seconds(Problems& problems, const Node& node, std::int64_t whole, Duration least,
+                        const std::string& accepted, Duration& out) {
+  const std::optional<Duration> value = from_seconds(static_cast<double>(whole));
+  if (!value || *value < least) return wrong(problems, node, accepted);
+  if (node.is(NodeKind::kNumber) && node.number != std::trunc(node.number)) {
+    problems.warning(node,
+                     "found " + describe(node) + ", read as " + std::to_string(whole) + " seconds");
+  }
+  if (is_octal_looking(node)) {
+    problems.warning(node, "found " + describe(node) + ", whose leading zero makes it octal: " +
+                               std::to_string(whole) + " seconds");
+  }
+  out = *value;
+  return true;
+}
+
+}  // namespace
+
 Kind<Duration> seconds(Duration least) {
   Kind<Duration> kind = duration(least);
   kind.parse = [inner = kind.parse, accepted = kind.accepted, least](
                    Problems& problems, const Node& node, Duration& out) {
     const bool fraction = node.is(NodeKind::kNumber) && std::fabs(node.number) < 1;
     const std::optional<std::int64_t> whole = fraction ? std::nullopt : to_integer(node);
-    if (!whole) {
-      if (node.is(NodeKind::kString) && node.text.empty()) return wrong(problems, node, accepted);
-      return inner(problems, node, out);
-    }
-    const std::optional<Duration> value = from_seconds(static_cast<double>(*whole));
-    if (!value || *value < least) return wrong(problems, node, accepted);
-    if (node.is(NodeKind::kNumber) && node.number != std::trunc(node.number)) {
-      problems.warning(node, "found " + describe(node) + ", read as " + std::to_string(*whole) +
-                                 " seconds; write \"" + plain_number(node.number) +
-                                 "s\" to mean it");
-    }
-    if (is_octal_looking(node)) {
-      problems.warning(node, "found " + describe(node) + ", whose leading zero makes it octal: " +
-                                 std::to_string(*whole) + " seconds");
-    }
-    out = *value;
-    return true;
+    if (whole) return read_whole_seconds(problems, node, *whole, least, accepted, out);
+    if (node.is(NodeKind::kString) && node.text.empty()) return wrong(problems, node, accepted);
+    return inner(problems, node, out);
   };
   return kind;
+}
+
+Kind<Duration> whole_seconds(Duration least) {
+  const std::string accepted = "a whole number of seconds" + at_least(least);
+  return make_kind<Duration>("seconds", accepted, R"({"type": ["integer", "string"]})",
+                             [=](Problems& problems, const Node& node, Duration& out) {
+                               const std::optional<std::int64_t> whole = to_integer(node);
+                               if (!whole) return wrong(problems, node, accepted);
+                               return read_whole_seconds(problems, node, *whole, least, accepted,
+                                                         out);
+                             });
 }
 
 Kind<std::vector<std::string>> texts() {

@@ -30,6 +30,9 @@ Kind<Duration> duration(Duration least = Duration::min());
 /// duration strings and fractions of a second.
 Kind<Duration> seconds(Duration least = Duration::min());
 
+/// Whole seconds only, as generations 1 and 2 had them.
+Kind<Duration> whole_seconds(Duration least = Duration::min());
+
 Kind<std::vector<std::string>> texts();
 /// The same, or one string.
 Kind<std::vector<std::string>> texts_or_one();

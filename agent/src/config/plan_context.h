@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "config/problems.h"
+#include "config/v2_config.h"
 #include "config/v3_config.h"
 #include "containerpilot/agent/config.h"
 #include "containerpilot/agent/plan.h"
@@ -32,6 +33,14 @@ discovery::WatchSpec make_v3_watch(PlanContext& context, const WatchConfig& conf
 
 // v3_catalog.cc
 discovery::CatalogSpec make_v3_catalog(PlanContext& context, const V3Config& config);
+/// `verify_by_default`: 3.x did not check certificates unless told to; 2.x did.
+discovery::ConsulSpec make_consul(PlanContext& context, const Value<ConsulValue>& value,
+                                  bool verify_by_default);
+discovery::EtcdSpec make_etcd(PlanContext& context, const EtcdConfig& config);
+
+// v2_plan.cc
+/// `generation` is kV1 or kV2: they differ in names only.
+Plan make_v2_plan(PlanContext& context, const V2Config& config, Generation generation);
 
 // v3_job.cc
 /// `needs_address`: an address that cannot be chosen is an error, else a warning.
@@ -46,6 +55,9 @@ TelemetryPlan make_v3_telemetry(PlanContext& context, const TelemetryConfig& con
                                 bool needs_address);
 telemetry::SensorSpec make_v3_sensor(PlanContext& context, const SensorConfig& config);
 telemetry::ScalingSpec make_v3_scaling(PlanContext& context, const ScalingConfig& config);
+/// Of metrics of one name the last counts, with a warning; another help is an error, as in 3.x.
+void report_duplicate_metric(PlanContext& context, const telemetry::MetricSpec& earlier,
+                             const telemetry::MetricSpec& later, const Node& at);
 /// Non-empty parts joined by '_'; reports a name Prometheus would refuse.
 std::string exported_name(PlanContext& context, const std::vector<std::string>& parts,
                           const Node& at);

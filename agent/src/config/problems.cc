@@ -24,6 +24,11 @@ void Problems::key_warning(const Node& at, std::string message, std::string acce
   add(Problem::Severity::kWarning, at, at.key_offset, std::move(message), std::move(accepted));
 }
 
+void Problems::unknown_key(const Node& at, std::string message, std::string accepted) {
+  if (unknown_keys_ == Problem::Severity::kWarning) message += " (ignored)";
+  add(unknown_keys_, at, at.key_offset, std::move(message), std::move(accepted));
+}
+
 void Problems::error_at(std::uint16_t source, std::uint32_t offset, std::string message) {
   const Position position = tree_.position(source, offset);
   errors_.push_back({Problem::Severity::kError, tree_.source(source).name, position.line,

@@ -20,6 +20,9 @@ class Problems {
   /// About the key of a member, not its value.
   void key_error(const Node& at, std::string message, std::string accepted = {});
   void key_warning(const Node& at, std::string message, std::string accepted = {});
+  /// An error, or after tolerate_unknown_keys() a warning.
+  void unknown_key(const Node& at, std::string message, std::string accepted);
+  void tolerate_unknown_keys() { unknown_keys_ = Problem::Severity::kWarning; }
   /// About a place that is no value (syntax errors).
   void error_at(std::uint16_t source, std::uint32_t offset, std::string message);
   /// About no place at all.
@@ -27,6 +30,7 @@ class Problems {
   void warning(std::string message);
 
   [[nodiscard]] bool failed() const { return !errors_.empty(); }
+  [[nodiscard]] std::size_t error_count() const { return errors_.size(); }
   [[nodiscard]] bool full() const;
   [[nodiscard]] std::vector<Problem> take_errors() { return std::move(errors_); }
   [[nodiscard]] std::vector<Problem> take_warnings() { return std::move(warnings_); }
@@ -36,6 +40,7 @@ class Problems {
            std::string accepted);
 
   const Tree& tree_;
+  Problem::Severity unknown_keys_ = Problem::Severity::kError;
   std::vector<Problem> errors_;
   std::vector<Problem> warnings_;
 };

@@ -31,29 +31,36 @@ const Field* find_field(const Block& block, std::string_view key) {
   return nullptr;
 }
 
+const NotedKey* find_noted(const std::vector<NotedKey>& keys, std::string_view key) {
+  const auto found = std::find_if(
+      keys.begin(), keys.end(),
+      [wanted = lower_case(key)](const NotedKey& k) { return lower_case(k.name) == wanted; });
+  return found == keys.end() ? nullptr : &*found;
+}
+
 void report_unknown(Problems& problems, const Block& block, const Node& node) {
-  const std::string wanted = lower_case(node.key);
-  for (const IgnoredKey& ignored : block.ignored) {
-    if (lower_case(ignored.name) != wanted) continue;
-    problems.key_warning(node,
-                         "'" + printable(node.key) + "' has no effect" +
-                             (ignored.advice.empty() ? "" : ": " + std::string(ignored.advice)));
+  const std::string key = "'" + printable(node.key) + "'";
+  if (const NotedKey* noted = find_noted(block.ignored, node.key); noted != nullptr) {
+    problems.key_warning(
+        node,
+        key + " has no effect" + (noted->advice.empty() ? "" : ": " + std::string(noted->advice)));
+    return;
+  }
+  if (const NotedKey* noted = find_noted(block.foreign, node.key); noted != nullptr) {
+    problems.key_error(node, "unknown key " + key, std::string(noted->advice));
     return;
   }
   std::vector<std::string_view> names;
   std::string accepted;
   for (const Field& field : block.fields) {
+    if (field.hidden) continue;
     names.push_back(field.name);
     accepted += (accepted.empty() ? "" : ", ") + field.name;
   }
   const std::string_view near = nearest(node.key, names);
-  std::string message = "unknown key '" + printable(node.key) + "'";
+  std::string message = "unknown key " + key;
   if (!near.empty()) message += ", did you mean '" + std::string(near) + "'?";
-  if (block.unknown_is_error) {
-    problems.key_error(node, std::move(message), std::move(accepted));
-  } else {
-    problems.key_warning(node, std::move(message) + " (ignored)", std::move(accepted));
-  }
+  problems.unknown_key(node, std::move(message), std::move(accepted));
 }
 
 }  // namespace
@@ -115,7 +122,12 @@ void read_block(Problems& problems, const Block& block, const Node& object, void
       continue;
     }
     first = &member;
-    if (!member.is(Node::Kind::kNull)) field->read(problems, member, target);
+    if (member.is(Node::Kind::kNull)) continue;
+    const std::size_t errors = problems.error_count();
+    const bool set = field->read(problems, member, target);
+    if (!set && field->required && problems.error_count() == errors) {
+      problems.error(member, "found " + describe(member), field->kind.accepted);
+    }
   }
   for (std::size_t i = 0; i < block.fields.size(); ++i) {
     const Field& field = block.fields[i];

@@ -51,11 +51,13 @@ struct Field {
   const Block* block = nullptr;  ///< of an object, or of the elements of a list
   bool required = false;
   bool since_4 = false;  ///< unknown to the old program
-  std::function<void(Problems&, const Node&, void* target)> read;
+  bool hidden = false;   ///< only there to explain itself
+  /// False when the value counts as left out, or was reported.
+  std::function<bool(Problems&, const Node&, void* target)> read;
 };
 
-/// A key the old program swallowed silently: accepted, with a warning that says `advice`.
-struct IgnoredKey {
+/// A key that is not one here, with something better to say than "unknown".
+struct NotedKey {
   std::string_view name;
   std::string_view advice;
 };
@@ -66,9 +68,9 @@ struct Block {
   std::string name;  ///< "health"
   std::string help;
   std::vector<Field> fields;
-  std::vector<IgnoredKey> ignored;
+  std::vector<NotedKey> ignored;     ///< the old program swallowed them: a warning
+  std::vector<NotedKey> foreign;     ///< from another dialect: always an error
   KeyCase key_case = KeyCase::kAny;  ///< 3.x: exact at the top, any below
-  bool unknown_is_error = true;
 };
 
 /// Decodes an object into the struct `block` describes. Unknown keys, keys given twice in different
@@ -100,7 +102,9 @@ class BlockOf {
     field.read = [member, kind = std::move(kind)](Problems& problems, const Node& node,
                                                   void* target) {
       Value<V>& value = static_cast<T*>(target)->*member;
-      if (kind.parse(problems, node, value.value)) value.node = &node;
+      const bool good = kind.parse(problems, node, value.value);
+      if (good) value.node = &node;
+      return good;
     };
     return *this;
   }
@@ -109,7 +113,7 @@ class BlockOf {
   BlockOf& include(Part T::*member, const Block& part) {
     for (Field field : part.fields) {
       field.read = [member, read = field.read](Problems& problems, const Node& node, void* target) {
-        read(problems, node, &(static_cast<T*>(target)->*member));
+        return read(problems, node, &(static_cast<T*>(target)->*member));
       };
       block_.fields.push_back(std::move(field));
     }
@@ -126,9 +130,11 @@ class BlockOf {
   }
   BlockOf& of(const Block& block) { return block_.fields.back().block = &block, *this; }
   BlockOf& required() { return block_.fields.back().required = true, *this; }
+  BlockOf& hidden() { return block_.fields.back().hidden = true, *this; }
   BlockOf& since_4() { return block_.fields.back().since_4 = true, *this; }
 
-  BlockOf& ignore(std::vector<IgnoredKey> keys) { return block_.ignored = std::move(keys), *this; }
+  BlockOf& ignore(std::vector<NotedKey> keys) { return block_.ignored = std::move(keys), *this; }
+  BlockOf& foreign(std::vector<NotedKey> keys) { return block_.foreign = std::move(keys), *this; }
   BlockOf& exact_case() { return block_.key_case = KeyCase::kExact, *this; }
   Block build() { return std::move(block_); }
 

@@ -94,6 +94,17 @@ Position Tree::position(std::uint16_t source, std::uint32_t offset) const {
           static_cast<unsigned>(count_characters(before) + 1)};
 }
 
+std::uint32_t Tree::offset(std::uint16_t source, Position position) const {
+  const Source& s = sources_[source];
+  const std::size_t line = std::clamp<std::size_t>(position.line, 1, s.line_starts.size());
+  std::size_t at = s.line_starts[line - 1];
+  for (unsigned column = 1; column < position.column && at < s.text.size(); ++column) {
+    do ++at;
+    while (at < s.text.size() && is_continuation(s.text[at]));
+  }
+  return static_cast<std::uint32_t>(at);
+}
+
 std::string Tree::excerpt(std::uint16_t source, std::uint32_t offset) const {
   const Source& s = sources_[source];
   const auto after = std::upper_bound(s.line_starts.begin(), s.line_starts.end(), offset);

@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
-#include <optional>
+#include <iterator>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,18 +33,32 @@ struct Node {
   /// Exact key; null when this is not an object or has no such member.
   [[nodiscard]] const Node* find(std::string_view name) const;
 
+  /// Forward iterator over the children.
   class Iterator {
    public:
+    using iterator_category = std::forward_iterator_tag;
+    using value_type = const Node;
+    using difference_type = std::ptrdiff_t;
+    using pointer = const Node*;
+    using reference = const Node&;
+
+    Iterator() = default;
     explicit Iterator(const Node* node) : node_(node) {}
-    const Node& operator*() const { return *node_; }
+    reference operator*() const { return *node_; }
+    pointer operator->() const { return node_; }
     Iterator& operator++() {
       node_ = node_->next;
       return *this;
     }
-    bool operator!=(const Iterator& other) const { return node_ != other.node_; }
+    Iterator operator++(int) {
+      Iterator before = *this;
+      ++*this;
+      return before;
+    }
+    friend bool operator==(const Iterator&, const Iterator&) = default;
 
    private:
-    const Node* node_;
+    const Node* node_ = nullptr;
   };
   [[nodiscard]] Iterator begin() const { return Iterator(first); }
   [[nodiscard]] Iterator end() const { return Iterator(nullptr); }
@@ -82,6 +96,8 @@ class Tree {
   [[nodiscard]] const std::deque<Source>& sources() const { return sources_; }
   [[nodiscard]] std::size_t size() const { return nodes_.size(); }
 
+  /// Inverse of position(); a place outside the text is moved to its nearest end.
+  [[nodiscard]] std::uint32_t offset(std::uint16_t source, Position position) const;
   [[nodiscard]] Position position(std::uint16_t source, std::uint32_t offset) const;
   /// The line around `offset` and a caret under it, cut to a readable width:
   /// "  12 |   interval: 5 s,\n     |             ^". Values of secret-looking keys print as ***.

@@ -52,7 +52,8 @@ void check_readable(PlanContext& context, const std::string& path, const Node& a
 }
 
 /// Consul's variables override what the file says.
-TlsSpec make_consul_tls(PlanContext& context, const TlsConfig& config, const Node& at) {
+TlsSpec make_consul_tls(PlanContext& context, const TlsConfig& config, const Node& at,
+                        bool verify_by_default) {
   TlsSpec tls;
   tls.ca_file = or_env(config.ca_file, context.env("CONSUL_CACERT"));
   tls.ca_path = or_env(config.ca_path, context.env("CONSUL_CAPATH"));
@@ -62,8 +63,7 @@ TlsSpec make_consul_tls(PlanContext& context, const TlsConfig& config, const Nod
   if (const std::size_t colon = tls.server_name.rfind(':'); colon != std::string::npos) {
     tls.server_name.erase(colon);
   }
-  // Not verifying is what 3.x did; files that rely on it must go on working.
-  tls.verify = *config.verify;
+  tls.verify = config.verify ? *config.verify : verify_by_default;
   const std::string verify = lower_case(context.env("CONSUL_HTTP_SSL_VERIFY"));
   if (verify == "1" || verify == "true") tls.verify = true;
   if (verify == "0" || verify == "false") tls.verify = false;
@@ -82,7 +82,25 @@ bool is_true_word(std::string_view word) {
   return false;
 }
 
-ConsulSpec make_consul(PlanContext& context, const Value<ConsulValue>& value) {
+void make_builtin(PlanContext& context, const Value<CatalogValue>& value, CatalogSpec& out) {
+  if (const auto* object = std::get_if<CatalogObjectConfig>(&*value)) {
+    out.kind = CatalogSpec::Kind::kEmbedded;
+    if (object->embedded->listen) out.embedded.listen = *object->embedded->listen;
+    return;
+  }
+  const auto& word = std::get<std::string>(*value);
+  if (word == "embedded") {
+    out.kind = CatalogSpec::Kind::kEmbedded;
+  } else if (word != "none") {
+    context.problems.error(*value.node, "found " + describe(*value.node),
+                           R"("embedded", "none" or {embedded: {listen: "127.0.0.1:8500"}})");
+  }
+}
+
+}  // namespace
+
+ConsulSpec make_consul(PlanContext& context, const Value<ConsulValue>& value,
+                       bool verify_by_default) {
   ConsulSpec spec;
   const Node& at = *value.node;
   std::string address;
@@ -108,7 +126,8 @@ ConsulSpec make_consul(PlanContext& context, const Value<ConsulValue>& value) {
   split_address(context, spec, at);
   if (const std::string_view token = context.env("CONSUL_HTTP_TOKEN"); !token.empty())
     spec.token = token;
-  spec.tls = make_consul_tls(context, *config.tls, config.tls ? *config.tls.node : at);
+  spec.tls =
+      make_consul_tls(context, *config.tls, config.tls ? *config.tls.node : at, verify_by_default);
   if (spec.scheme == "https" && !spec.tls.verify) {
     context.problems.warning(at,
                              "the certificate of the Consul server is not checked, as in 3.x; "
@@ -138,23 +157,6 @@ discovery::EtcdSpec make_etcd(PlanContext& context, const EtcdConfig& config) {
   return spec;
 }
 
-void make_builtin(PlanContext& context, const Value<CatalogValue>& value, CatalogSpec& out) {
-  if (const auto* object = std::get_if<CatalogObjectConfig>(&*value)) {
-    out.kind = CatalogSpec::Kind::kEmbedded;
-    if (object->embedded->listen) out.embedded.listen = *object->embedded->listen;
-    return;
-  }
-  const auto& word = std::get<std::string>(*value);
-  if (word == "embedded") {
-    out.kind = CatalogSpec::Kind::kEmbedded;
-  } else if (word != "none") {
-    context.problems.error(*value.node, "found " + describe(*value.node),
-                           R"("embedded", "none" or {embedded: {listen: "127.0.0.1:8500"}})");
-  }
-}
-
-}  // namespace
-
 CatalogSpec make_v3_catalog(PlanContext& context, const V3Config& config) {
   CatalogSpec out;
   const int given = (config.consul ? 1 : 0) + (config.etcd ? 1 : 0) + (config.catalog ? 1 : 0);
@@ -173,7 +175,7 @@ CatalogSpec make_v3_catalog(PlanContext& context, const V3Config& config) {
   }
   if (config.consul) {
     out.kind = CatalogSpec::Kind::kConsul;
-    out.consul = make_consul(context, config.consul);
+    out.consul = make_consul(context, config.consul, false);
   } else if (config.etcd) {
     out.kind = CatalogSpec::Kind::kEtcd;
     out.etcd = make_etcd(context, *config.etcd);

@@ -176,6 +176,7 @@ struct TelemetryConfig {
   Value<std::string> listen, service_name, metrics_path, token;
   Value<ServerTlsConfig> tls;
   Value<std::vector<MetricConfig>> metrics;
+  Value<bool> moved_sensors;  // never set: says where they went
 };
 
 struct TlsConfig {
@@ -233,6 +234,8 @@ struct V3Config {
 const Block& v3_block();
 // Shared with the older generations.
 const Block& logging_block();
+Kind<ConsulValue> consul_kind();
+Kind<EtcdConfig> etcd_kind();
 const Block& process_block();
 const Block& v3_job_block();
 const Block& v3_watch_block();

@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <chrono>
-#include <map>
 #include <set>
 #include <utility>
 
@@ -70,12 +69,19 @@ bool find_word(const std::vector<std::pair<std::string_view, E>>& words,
   return false;
 }
 
-void check_duplicates(PlanContext& context, const V3Config& config) {
-  std::map<std::string_view, const Node*> seen;
-  for (const JobConfig& job : *config.jobs) {
-    if (!job.name || seen.emplace(*job.name, job.name.node).second) continue;
-    context.problems.error(*job.name.node, "two jobs are called " + describe(*job.name.node),
-                           "a name of its own for each job");
+/// 3.x let two jobs have one name, and files in the wild do; inside the agent names are unique.
+void make_names_unique(PlanContext& context, const V3Config& config, std::vector<JobPlan>& jobs) {
+  std::set<std::string> taken;
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    std::string& name = jobs[i].spec.name;
+    const std::string written = name;
+    for (int n = 2; !taken.insert(name).second; ++n) name = written + "#" + std::to_string(n);
+    if (name == written) continue;
+    const JobConfig& job = (*config.jobs)[i];
+    context.problems.warning(job.name ? *job.name.node : *job.node,
+                             "another job is called \"" + written + "\", too; this one runs as \"" +
+                                 name + "\", and events of \"" + written + "\" mean the first",
+                             "a name of its own for each job");
   }
 }
 
@@ -137,7 +143,7 @@ Plan make_v3_plan(PlanContext& context, const V3Config& config) {
   for (const JobConfig& job : *config.jobs) {
     plan.jobs.push_back(make_v3_job(context, job, needs_address));
   }
-  check_duplicates(context, config);
+  make_names_unique(context, config, plan.jobs);
   for (const WatchConfig& watch : *config.watches)
     plan.watches.push_back(make_v3_watch(context, watch));
   for (const SensorConfig& sensor : *config.sensors)
@@ -149,7 +155,8 @@ Plan make_v3_plan(PlanContext& context, const V3Config& config) {
   plan.logging = make_logging(context, *config.logging);
   for (const JobPlan& job : plan.jobs) {
     if (!job.advertise || job.advertise->service.address.empty()) continue;
-    plan.environment[address_variable(job.spec.name)] = job.advertise->service.address;
+    const discovery::ServiceSpec& service = job.advertise->service;
+    plan.environment[address_variable(service.name)] = service.address;
   }
   if (plan.telemetry && plan.telemetry->advertise &&
       !plan.telemetry->advertise->service.address.empty()) {

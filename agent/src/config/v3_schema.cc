@@ -148,6 +148,7 @@ const Block& when_block() {
           .field("debounce", &WhenConfig::debounce, duration(0s), "0",
                  "Start this long after the last event of a burst.")
           .since_4()
+          .foreign({{"event", "once or each"}, {"frequency", "interval"}})
           .build();
   return block;
 }
@@ -270,6 +271,13 @@ Kind<std::variant<std::string, T>> text_or_object(const Block& block, const std:
 
 }  // namespace
 
+Kind<ConsulValue> consul_kind() {
+  return text_or_object<ConsulConfig>(consul_block(),
+                                      R"("host:port", or {address, scheme, token, tls})");
+}
+
+Kind<EtcdConfig> etcd_kind() { return object<EtcdConfig>(etcd_block()); }
+
 const Block& process_block() {
   static const Block block =
       BlockOf<ProcessConfig>("process", "What every command may say about its process.")
@@ -373,6 +381,12 @@ const Block& v3_job_block() {
                    {"ttl", "did you mean 'health.ttl'?"},
                    {"healthCheckExec", "did you mean 'health.exec'?"},
                    {"serviceDefinition", ""}})
+          .foreign({{"restart", "restarts"},
+                    {"poll", "interval, inside 'health'"},
+                    {"frequency", "when: {interval: …}"},
+                    {"command", "exec"},
+                    {"heartbeat", "interval, inside 'health'"},
+                    {"passthru", "logging: {raw: true}"}})
           .build();
   return block;
 }
@@ -395,6 +409,9 @@ const Block& v3_watch_block() {
                  "Port of the instances found by DNS.")
           .since_4()
           .ignore({{"serviceName", "did you mean 'name'?"}, {"discoveryService", ""}})
+          .foreign({{"poll", "interval"},
+                    {"onChange", "a job with when: {source: \"watch.NAME\", each: \"changed\"}"},
+                    {"tags", "tag (one)"}})
           .build();
   return block;
 }
@@ -429,10 +446,7 @@ const Block& v3_block() {
   static const Block block =
       BlockOf<V3Config>("configuration",
                         "Top level. Exactly one of `consul`, `etcd` and `catalog`.")
-          .field("consul", &V3Config::consul,
-                 text_or_object<ConsulConfig>(consul_block(),
-                                              R"("host:port", or {address, scheme, token, tls})"),
-                 "", "Use Consul as catalog.")
+          .field("consul", &V3Config::consul, consul_kind(), "", "Use Consul as catalog.")
           .of(consul_block())
           .field("etcd", &V3Config::etcd, object<EtcdConfig>(etcd_block()), "",
                  "Use etcd as catalog.")

@@ -90,22 +90,16 @@ MetricSpec make_pushed_metric(PlanContext& context, const MetricConfig& config) 
   return out;
 }
 
-/// Of metrics declared twice the last one counts; a different help was an error in 3.x, too.
 void add_metric(PlanContext& context, std::vector<MetricSpec>& metrics, MetricSpec metric,
                 const Node& at) {
   const auto same = std::find_if(metrics.begin(), metrics.end(),
                                  [&](const MetricSpec& m) { return m.name == metric.name; });
   if (same == metrics.end()) {
     metrics.push_back(std::move(metric));
-    return;
-  }
-  if (same->help != metric.help) {
-    context.problems.error(at, "'" + metric.name + "' is declared twice with different help",
-                           "one declaration");
   } else {
-    context.problems.warning(at, "'" + metric.name + "' is declared twice; this one counts");
+    report_duplicate_metric(context, *same, metric, at);
+    *same = std::move(metric);
   }
-  *same = std::move(metric);
 }
 
 telemetry::SensorSource make_source(PlanContext& context, const SensorConfig& config) {
@@ -169,6 +163,16 @@ void check_format(PlanContext& context, const SensorConfig& config, SensorSpec& 
 }
 
 }  // namespace
+
+void report_duplicate_metric(PlanContext& context, const MetricSpec& earlier,
+                             const MetricSpec& later, const Node& at) {
+  if (earlier.help != later.help) {
+    context.problems.error(at, "'" + later.name + "' is declared twice with different help",
+                           "one declaration");
+  } else {
+    context.problems.warning(at, "'" + later.name + "' is declared twice; this one counts");
+  }
+}
 
 std::string exported_name(PlanContext& context, const std::vector<std::string>& parts,
                           const Node& at) {

@@ -1,5 +1,6 @@
 #include <chrono>
 
+#include "config/coerce.h"
 #include "config/special_kinds.h"
 #include "config/v3_config.h"
 
@@ -123,6 +124,48 @@ Kind<std::vector<MetricConfig>> metrics_kind() {
       if (child.is(Node::Kind::kNull)) problems.error(child, "found null", "an object");
     }
     return inner(problems, node, out);
+  };
+  return kind;
+}
+
+std::string quoted(std::string_view text) { return "\"" + std::string(text) + "\""; }
+
+/// The first sensor of generation 2's form, spelled as the top-level form wants it.
+std::string in_new_form(const Node& sensors) {
+  if (!sensors.is(Node::Kind::kArray) || sensors.first == nullptr)
+    return "sensors at the top level";
+  const Node& old = *sensors.first;
+  const auto text = [&](std::string_view key) {
+    const Node* node = old.find(key);
+    return node == nullptr ? std::string() : to_text(*node).value_or("");
+  };
+  std::string name;
+  for (const char* part : {"namespace", "subsystem", "name"}) {
+    if (!text(part).empty()) name += (name.empty() ? "" : "_") + text(part);
+  }
+  std::string out = "at the top level, sensors: [{name: " + quoted(name) +
+                    ", help: " + quoted(text("help")) + ", type: " + quoted(text("type"));
+  for (const char* key : {"check", "exec"}) {
+    const Node* command = old.find(key);
+    const auto argv = command == nullptr ? std::nullopt : to_argv(*command);
+    if (!argv) continue;
+    out += ", exec: [";
+    for (const std::string& word : *argv)
+      out += (&word == &argv->front() ? "" : ", ") + quoted(word);
+    out += "]";
+  }
+  for (const char* key : {"poll", "interval"}) {
+    if (!text(key).empty()) out += ", interval: " + text(key);
+  }
+  return out + "}, …]";
+}
+
+Kind<bool> moved_sensors() {
+  Kind<bool> kind;
+  kind.parse = [](Problems& problems, const Node& node, bool&) {
+    problems.key_error(node, "sensors are not part of 'telemetry' in generation 3",
+                       in_new_form(node));
+    return false;
   };
   return kind;
 }
@@ -265,6 +308,8 @@ const Block& v3_telemetry_block() {
           .field("metrics", &TelemetryConfig::metrics, metrics_kind(), "",
                  "Metrics fed by `-putmetric`.")
           .of(metric_block())
+          .field("sensors", &TelemetryConfig::moved_sensors, moved_sensors(), "", "")
+          .hidden()
           .ignore({{"addr", ""}, {"jobConfig", ""}, {"metricConfigs", "did you mean 'metrics'?"}})
           .build();
   return block;

@@ -13,11 +13,12 @@
 
 namespace containerpilot::agent {
 
-/// Which program a configuration was written for. 1: Containerbuddy 1.x, 2: ContainerPilot 2.x, 3: 3.x and ours.
+/// Which program a configuration was written for. 1: Containerbuddy 1.x, 2: ContainerPilot 2.x,
+/// 3: 3.x and ours.
 enum class Generation : std::uint8_t { kV1 = 1, kV2 = 2, kV3 = 3 };
 
-/// What one job (or the telemetry endpoint) wants in the catalog. The address is chosen when the plan
-/// is made; `why` says which rule matched, for -explain.
+/// What one job (or the telemetry endpoint) wants in the catalog. The address is chosen when the
+/// plan is made; `why` says which rule matched, for -explain.
 struct Advertisement {
   discovery::ServiceSpec service;
   std::vector<std::string> interfaces;
@@ -55,7 +56,13 @@ struct Plan {
   Duration stop_timeout = std::chrono::seconds(5);
   /// Environment set for every child: CONTAINERPILOT_<NAME>_IP.
   std::map<std::string, std::string> environment;
-  /// Generations 1 and 2: SIGHUP reloads and SIGUSR1 toggles maintenance; they run for ever without a main app.
+  /// Generations 1 and 2: runs first and alone. Until it ended with 0 nothing else happens (no
+  /// port, no registration, no job); another end ends the agent with its code.
+  std::optional<JobSpec> pre_start;
+  /// Values read from secret files: to be masked wherever text of the configuration is shown.
+  std::vector<std::string> secrets;
+  /// Generations 1 and 2: SIGHUP reloads and SIGUSR1 toggles maintenance; they run for ever without
+  /// a main app.
   bool signals_reload = false;
   bool runs_without_jobs = false;
 };
