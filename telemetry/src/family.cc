@@ -1,5 +1,8 @@
 #include "family.h"
 
+#include <algorithm>
+#include <array>
+#include <charconv>
 #include <cmath>
 #include <utility>
 
@@ -28,6 +31,25 @@ void append_sample(std::string& out, std::string_view name, std::string_view suf
   out += '\n';
 }
 
+/// OpenMetrics: where values may be negative the sum can fall, so there is neither sum nor count.
+bool negative(TextFormat format, double least) {
+  return format == TextFormat::kOpenMetrics100 && least < 0;
+}
+
+/// As Go writes floats, whose spelling of "le" and "quantile" everybody stores: "2.5", "1e+06",
+/// "+Inf".
+void append_bound(std::string& out, double bound) {
+  constexpr double kScientificFrom = 1e6, kScientificBelow = 1e-4;
+  const double size = std::fabs(bound);
+  if (!std::isfinite(bound)) return append_number(out, bound);
+  const bool scientific = size >= kScientificFrom || (size > 0 && size < kScientificBelow);
+  std::array<char, 32> buffer;
+  const auto end =
+      std::to_chars(buffer.data(), buffer.data() + buffer.size(), bound,
+                    scientific ? std::chars_format::scientific : std::chars_format::fixed);
+  out.append(buffer.data(), end.ptr);
+}
+
 /// The label block with one label more, whose value is a number ("le", "quantile").
 void append_with_bound(std::string& out, std::string_view name, std::string_view suffix,
                        std::string_view labels, std::string_view label, double bound,
@@ -39,11 +61,10 @@ void append_with_bound(std::string& out, std::string_view name, std::string_view
     out.append(labels.substr(0, labels.size() - 1)) += ',';
   }
   out.append(label) += "=\"";
-  const auto start = out.size();
-  append_number(out, bound);
+  append_bound(out, bound);
   // OpenMetrics wants floats here: "1.0".
   if (format == TextFormat::kOpenMetrics100 && std::isfinite(bound) &&
-      out.find_first_of(".e", start) == std::string::npos) {
+      out.find_first_of(".e", out.rfind('"')) == std::string::npos) {
     out += ".0";
   }
   out += "\"} ";
@@ -274,20 +295,16 @@ void Family::render(TextFormat format, OpenMetricsType open_metrics, std::string
   if (series_.empty()) return;
   std::string_view type = metric_type_name(type_);
   std::string_view base = name_;
-  const bool legacy = rare_ && rare_->legacy_name;
+  const bool plain = type_ == MetricType::kGauge || type_ == MetricType::kCounter;
+  const bool legacy = plain && rare_ && rare_->legacy_name;
   if (format == TextFormat::kPrometheus004) {
     if (legacy) type = "untyped";
-  } else if (type_ == MetricType::kCounter) {
+  } else if (legacy || open_metrics == OpenMetricsType::kUnknown) {
     // The samples keep their name in both formats, so that what a server stores does not depend on
     // the format it asked for: a counter that OpenMetrics would rename is of unknown type there.
-    const bool total = base.ends_with(kTotal) && base.size() > kTotal.size();
-    if (total && !legacy && open_metrics == OpenMetricsType::kAsDeclared) {
-      base.remove_suffix(kTotal.size());
-    } else {
-      type = "unknown";
-    }
-  } else if (legacy || open_metrics == OpenMetricsType::kUnknown) {
     type = "unknown";
+  } else if (type_ == MetricType::kCounter) {
+    base.remove_suffix(kTotal.size());
   }
   render_header(format, type, base, out);
   for (const auto& [labels, series] : series_) render_series(format, labels, *series, out);
@@ -309,11 +326,7 @@ void Family::render_series(TextFormat format, const std::string& labels, const S
         append_number(out, static_cast<double>(bucket.cumulative_count));
         out += '\n';
       }
-      // OpenMetrics: a histogram that may see negative values has no sum and no count.
-      if (format == TextFormat::kOpenMetrics100 && !rare_->buckets.empty() &&
-          rare_->buckets.front() < 0) {
-        return;
-      }
+      if (negative(format, std::min(rare_->buckets.front(), data.sample_sum))) return;
       append_sample(out, name_, "_sum", labels, data.sample_sum);
       append_sample(out, name_, "_count", labels, static_cast<double>(data.sample_count));
       return;
@@ -325,6 +338,7 @@ void Family::render_series(TextFormat format, const std::string& labels, const S
         append_number(out, quantile.value);
         out += '\n';
       }
+      if (negative(format, data.sample_sum)) return;
       append_sample(out, name_, "_sum", labels, data.sample_sum);
       append_sample(out, name_, "_count", labels, static_cast<double>(data.sample_count));
       return;

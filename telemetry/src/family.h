@@ -27,7 +27,8 @@ class Series {
       value;
 };
 
-/// How a family looks in OpenMetrics, which ties names to types more tightly than 0.0.4 does.
+/// How a family looks in OpenMetrics, which ties names to types more tightly than 0.0.4 does. As
+/// declared a counter must end in `_total`.
 enum class OpenMetricsType : std::uint8_t { kAsDeclared, kUnknown };
 
 /// One metric family: its declaration, its series, their text. Thread-safe.

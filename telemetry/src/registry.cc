@@ -191,7 +191,7 @@ class Registry::Impl {
         chunks.push_back(std::make_unique<Chunk>());
       }
       Chunk& chunk = *chunks.back();
-      chunk.families.emplace_back(family, open_metrics_type(name));
+      chunk.families.emplace_back(family, open_metrics_type(*family));
       chunk.ages = chunk.ages || family->type() == MetricType::kSummary;
       family->set_dirty_flag(&chunk.dirty);
     }
@@ -200,13 +200,16 @@ class Registry::Impl {
     laid_out_ = layout_;
   }
 
-  /// In OpenMetrics a counter `x_total` is the family `x`: it cannot be one beside another `x`.
-  [[nodiscard]] OpenMetricsType open_metrics_type(std::string_view name) const {
+  /// In OpenMetrics a counter `x_total` is the family `x`: it cannot be one beside another `x`, nor
+  /// where `x` ends in `_total` again.
+  [[nodiscard]] OpenMetricsType open_metrics_type(const Family& family) const {
     constexpr std::string_view kTotal = "_total";
-    const bool total = name.ends_with(kTotal) && name.size() > kTotal.size();
-    return total && index_.contains(name.substr(0, name.size() - kTotal.size()))
-               ? OpenMetricsType::kUnknown
-               : OpenMetricsType::kAsDeclared;
+    std::string_view name = family.name();
+    if (family.type() != MetricType::kCounter) return OpenMetricsType::kAsDeclared;
+    if (!name.ends_with(kTotal) || name.size() == kTotal.size()) return OpenMetricsType::kUnknown;
+    name.remove_suffix(kTotal.size());
+    return name.ends_with(kTotal) || index_.contains(name) ? OpenMetricsType::kUnknown
+                                                           : OpenMetricsType::kAsDeclared;
   }
 
   mutable std::shared_mutex index_mutex_;

@@ -121,6 +121,26 @@ size_bytes_count 0
   EXPECT_THAT(out, Not(HasSubstr("NaN")));
 }
 
+TEST(Registry, SpellsBoundsAsGoDoes) {
+  Registry registry;
+  MetricSpec histogram = metric("h", MetricType::kHistogram);
+  histogram.buckets = {-1, 0, 0.00005, 0.0001, 2.5, 100000, 1e6, 1.5e6, 1e21};
+  ASSERT_TRUE(registry.declare(histogram));
+  ASSERT_TRUE(registry.series("h"));
+  const auto bounds = [&](TextFormat format) {
+    std::string found;
+    const std::string out = text(registry, format);
+    for (auto at = out.find("le=\""); at != std::string::npos; at = out.find("le=\"", at + 1)) {
+      found += out.substr(at + 4, out.find('"', at + 4) - at - 4) + " ";
+    }
+    return found;
+  };
+  EXPECT_EQ(bounds(TextFormat::kPrometheus004),
+            "-1 0 5e-05 0.0001 2.5 100000 1e+06 1.5e+06 1e+21 +Inf ");
+  EXPECT_EQ(bounds(TextFormat::kOpenMetrics100),
+            "-1.0 0.0 5e-05 0.0001 2.5 100000.0 1e+06 1.5e+06 1e+21 +Inf ");
+}
+
 TEST(Registry, WritesNonFiniteGaugesAsPrometheusSpellsThem) {
   Registry registry;
   ASSERT_TRUE(registry.declare(metric("g")));
