@@ -114,13 +114,14 @@ class Server : public EmbeddedCatalog {
   using Responder = std::unique_ptr<HttpResponder>;
   using Handler = HttpServerResponse (Server::*)(const HttpServerRequest&, const std::string& rest);
   struct Route {
-    std::string_view method;
-    std::string_view path;  ///< ends in '/': a name follows
+    std::string_view method;  ///< kEither: what clients older than Consul 1.0 also GET
+    std::string_view path;    ///< ends in '/': a name follows
     Handler handler;
     /// What a waiting query waits for: its own service, or any change; nullopt: it never waits.
     enum class Waits : std::uint8_t { kNever, kForService, kForAny } waits = Waits::kNever;
   };
-  static const std::array<Route, 23> kRoutes;
+  static constexpr std::string_view kEither = "PUT, GET";
+  static const std::array<Route, 22> kRoutes;
 
   void handle(HttpServerRequest request, Responder responder);
   void answer(const Route& route, const HttpServerRequest& request, const std::string& rest,
@@ -158,24 +159,23 @@ class Server : public EmbeddedCatalog {
 };
 
 // clang-format off
-const std::array<Server::Route, 23> Server::kRoutes = {{
+const std::array<Server::Route, 22> Server::kRoutes = {{
     {"PUT", "/v1/agent/service/register", &Server::register_service},
-    {"PUT", "/v1/agent/service/deregister/", &Server::deregister_service},
+    {kEither, "/v1/agent/service/deregister/", &Server::deregister_service},
     {"PUT", "/v1/agent/service/maintenance/", &Server::maintain_service},
     {"PUT", "/v1/agent/check/register", &Server::register_check},
-    {"PUT", "/v1/agent/check/deregister/", &Server::deregister_check},
-    {"PUT", "/v1/agent/check/pass/", &Server::pass_check},
-    {"PUT", "/v1/agent/check/warn/", &Server::warn_check},
-    {"PUT", "/v1/agent/check/fail/", &Server::fail_check},
+    {kEither, "/v1/agent/check/deregister/", &Server::deregister_check},
+    {kEither, "/v1/agent/check/pass/", &Server::pass_check},
+    {kEither, "/v1/agent/check/warn/", &Server::warn_check},
+    {kEither, "/v1/agent/check/fail/", &Server::fail_check},
     {"PUT", "/v1/agent/check/update/", &Server::update_check},
-    {"GET", "/v1/agent/check/pass/", &Server::pass_check},  // clients older than Consul 1.0 beat so
     {"GET", "/v1/agent/services", &Server::agent_services},
     {"GET", "/v1/agent/service/", &Server::agent_service},
     {"GET", "/v1/agent/checks", &Server::agent_checks},
     {"GET", "/v1/agent/self", &Server::agent_self},
     {"GET", "/v1/catalog/services", &Server::catalog_services, Route::Waits::kForAny},
     {"GET", "/v1/catalog/service/", &Server::catalog_service, Route::Waits::kForService},
-    {"GET", "/v1/catalog/nodes", &Server::catalog_nodes},
+    {"GET", "/v1/catalog/nodes", &Server::catalog_nodes, Route::Waits::kForAny},
     {"GET", "/v1/catalog/datacenters", &Server::catalog_datacenters},
     {"GET", "/v1/health/service/", &Server::health_service, Route::Waits::kForService},
     {"GET", "/v1/health/checks/", &Server::health_checks, Route::Waits::kForService},
@@ -210,7 +210,10 @@ void Server::handle(HttpServerRequest request, Responder responder) {
               : request.path != route.path) {
       continue;
     }
-    if (route.method == request.method) {
+    const bool right_method = route.method == kEither
+                                  ? request.method == "PUT" || request.method == "GET"
+                                  : route.method == request.method;
+    if (right_method) {
       return answer(route, request, request.path.substr(route.path.size()), std::move(responder));
     }
     allowed = route.method;
