@@ -155,8 +155,12 @@ void HttpConnection::process_held() {
 void HttpConnection::process(std::string_view data) {
   in_process_ = true;
   int handled = 0;
+  bool interrupted = false;  // what is left is not waiting for more bytes
   while (phase_ == Phase::kReading && !close_when_sent_ && !data.empty()) {
-    if (handled == kMaxRequestsPerTurn || unsent() > shared_->limits.max_pending_write) break;
+    if (handled == kMaxRequestsPerTurn || unsent() > shared_->limits.max_pending_write) {
+      interrupted = true;
+      break;
+    }
     if (!request_begun_) {
       request_begun_ = true;
       read_deadline_ = in(shared_->limits.header_timeout);
@@ -181,7 +185,7 @@ void HttpConnection::process(std::string_view data) {
   if (phase_ == Phase::kClosed) return;
   if (!close_when_sent_) in_.assign(data);
   flush();
-  if (handled == kMaxRequestsPerTurn && !in_.empty()) resume_later();
+  if (interrupted && unsent() == 0) resume_later();
   after_io();
 }
 

@@ -191,7 +191,6 @@ struct HttpRequestParser::Impl {
     if (ec || !beast->is_header_done()) {
       return refuse(beast->refusal.value_or(refusal_of(ec)));
     }
-    beast->eager(true);
     return {beast->is_done() ? State::kComplete : State::kNeedMore, scan.size()};
   }
 

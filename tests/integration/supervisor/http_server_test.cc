@@ -304,6 +304,15 @@ TEST_F(HttpServerTest, SendsABigAnswerToASlowReader) {
   EXPECT_GT(client.received().size(), 8u * 1024 * 1024);
 }
 
+TEST_F(HttpServerTest, GoesOnWithPipelinedRequestsWhenTheirAnswersAreOut) {
+  serve({.max_pending_write = 1});  // so that every answer is one too many
+  RawSocket client(loop.reactor(), server->address());
+  std::string bytes;
+  for (int i = 0; i < 100; ++i) bytes += kGet;
+  client.send(bytes);
+  EXPECT_TRUE(loop.run_until([&] { return count(client.received(), "GET /hello ") == 100; }));
+}
+
 TEST_F(HttpServerTest, GivesUpOnAReaderThatTakesNothing) {
   serve({.body_timeout = 100ms});
   RawSocket client(loop.reactor(), server->address());
