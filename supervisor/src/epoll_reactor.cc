@@ -4,7 +4,7 @@
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
-#include <time.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -86,6 +86,7 @@ class Loop final : public EpollReactor {
   void turn();
   int wait();
   void arm_timer();
+  void remove_fd(std::uint64_t id);
   void run_signals();
   void call_signal_watches(const siginfo_t& info);
   void run_posted();
@@ -106,6 +107,7 @@ class Loop final : public EpollReactor {
   std::uint64_t next_id_ = kFirstFdId;
   // Shared, because a callback may cancel its own registration.
   std::unordered_map<std::uint64_t, std::shared_ptr<FdWatch>> fds_;
+  std::unordered_map<int, std::uint64_t> registered_;  // what epoll knows
   std::map<std::uint64_t, std::shared_ptr<SignalWatch>> signals_;
   std::map<TimerKey, std::function<void()>> timers_;
   TimePoint armed_for_ = kNotArmed;
@@ -146,10 +148,14 @@ Watch Loop::at(TimePoint when, std::function<void()> fn) {
 
 Watch Loop::on_fd(int fd, std::uint32_t events, std::function<void(std::uint32_t)> fn) {
   const std::uint64_t id = next_id_++;
+  if (const auto earlier = registered_.find(fd); earlier != registered_.end())
+    remove_fd(earlier->second);
   epoll_event event{.events = events, .data = {.u64 = id}};
   const bool added = ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) == 0;
   fds_.emplace(id, std::make_shared<FdWatch>(FdWatch{fd, std::move(fn)}));
-  if (!added) {
+  if (added) {
+    registered_.emplace(fd, id);
+  } else {
     // Not pollable, or no memory: the owner learns it where it would learn of any other failure.
     post([this, id] {
       if (const auto it = fds_.find(id); it != fds_.end()) {
@@ -158,12 +164,18 @@ Watch Loop::on_fd(int fd, std::uint32_t events, std::function<void(std::uint32_t
       }
     });
   }
-  return Watch([this, id, added] {
-    const auto it = fds_.find(id);
-    if (it == fds_.end()) return;
-    if (added) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, it->second->fd, nullptr);
-    fds_.erase(it);
-  });
+  return Watch([this, id] { remove_fd(id); });
+}
+
+void Loop::remove_fd(std::uint64_t id) {
+  const auto it = fds_.find(id);
+  if (it == fds_.end()) return;
+  if (const auto known = registered_.find(it->second->fd);
+      known != registered_.end() && known->second == id) {
+    ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, known->first, nullptr);
+    registered_.erase(known);
+  }
+  fds_.erase(it);
 }
 
 Watch Loop::on_signal(int signo, std::function<void(const siginfo_t&)> fn) {
@@ -350,6 +362,12 @@ Result<std::unique_ptr<EpollReactor>> EpollReactor::create() {
 }
 
 void block_signals() {
+  // Whatever is opened next must not become somebody's stdout.
+  while (true) {
+    const int fd = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (fd > STDERR_FILENO) ::close(fd);
+    if (fd < 0 || fd > STDERR_FILENO) break;
+  }
   sigset_t mask;
   sigemptyset(&mask);
   for (const int signo : kHandledSignals) {

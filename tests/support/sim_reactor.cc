@@ -30,11 +30,7 @@ Watch SimReactor::exit_at(TimePoint when, std::function<void()> fn) {
 
 Watch SimReactor::on_fd(int fd, std::uint32_t events, std::function<void(std::uint32_t)> fn) {
   const std::uint64_t id = next_++;
-  if (fds_.contains(fd)) {
-    std::fprintf(stderr, "SimReactor: fd %d is registered twice\n", fd);
-    std::abort();
-  }
-  fds_.emplace(fd, FdWatch{id, events, std::move(fn)});
+  fds_.insert_or_assign(fd, FdWatch{id, events, std::move(fn)});
   return Watch([this, fd, id] {
     if (const auto it = fds_.find(fd); it != fds_.end() && it->second.id == id) fds_.erase(it);
   });

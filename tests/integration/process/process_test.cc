@@ -93,6 +93,23 @@ TEST_F(Processes, AdoptOrphansAndReapThem) {
   EXPECT_EQ(errno, ECHILD);
 }
 
+TEST_F(Processes, AreReapedByPid1OfANamespaceToo) {
+  if (::getuid() != 0) GTEST_SKIP() << "a pid namespace needs root";
+  std::vector<std::string> argv = {"unshare", "--pid", "--fork", "--mount-proc"};
+  for (std::string& word : child_argv("as-init")) argv.push_back(std::move(word));
+  const auto run = finish(argv);
+  EXPECT_THAT(run->out, ElementsAre("pid 1 reaped 1000", "nobody is left"));
+  EXPECT_EQ(run->exit, ExitStatus{.code = 7});
+}
+
+TEST_F(Processes, StartWithStandardStreamsClosed) {
+  // sh closes all three before it becomes the agent's stand-in; the pipes of its child must not
+  // land there.
+  std::vector<std::string> argv = {"sh", "-c", "exec \"$@\" <&- 2>&-", "sh"};
+  for (std::string& word : child_argv("out-of-processes")) argv.push_back(std::move(word));
+  EXPECT_THAT(finish(argv)->out, ::testing::SizeIs(3));
+}
+
 TEST_F(Processes, AreNotWaitedForLongerBecauseSomebodyHoldsTheirPipe) {
   const auto run = start(child_argv("leave-holder"));
   ASSERT_TRUE(run_until([&] { return run->exit.has_value(); }));

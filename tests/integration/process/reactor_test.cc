@@ -139,6 +139,22 @@ TEST_F(Reactors, LetCallbacksCancelThemselvesAndTheOthers) {
   EXPECT_EQ(calls, 2) << "one of the two pipes, and the signal";
 }
 
+TEST_F(Reactors, ReplaceARegistrationByTheNextOfTheSameFd) {
+  const Pipe pipe = make_pipe();
+  std::string calls;
+  Watch watch = loop->on_fd(pipe.write.get(), EPOLLOUT, [&](std::uint32_t) { calls += 'a'; });
+  watch = loop->on_fd(pipe.write.get(), EPOLLOUT, [&](std::uint32_t) { calls += 'b'; });
+  EXPECT_TRUE(run_until([&] { return !calls.empty(); }));
+  EXPECT_EQ(calls[0], 'b');
+  watch = Watch();
+  calls.clear();
+  bool later = false;
+  const Watch timer = loop->after(10ms, [&] { later = true; });
+  EXPECT_TRUE(run_until([&] { return later; }));
+  EXPECT_EQ(calls, "")
+      << "the replaced watch's end did not keep the second alive, nor the other way round";
+}
+
 TEST_F(Reactors, TellTheOwnerOfAnFdThatCannotBePolled) {
   const UniqueFd file(::open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
   std::uint32_t told = 0;

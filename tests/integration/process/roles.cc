@@ -9,10 +9,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <map>
+#include <optional>
 
 #include "containerpilot/supervisor/process.h"
 #include "containerpilot/supervisor/reactor.h"
@@ -156,6 +159,28 @@ int out_of_processes(const Arguments&) {
   return 0;
 }
 
+// PID 1 of a namespace of its own: starts a storm of orphans and says how many it reaped.
+int as_init(const Arguments&) {
+  block_signals();
+  auto loop = EpollReactor::create().value();
+  auto launcher = make_launcher(*loop).value();
+  const ProcessSpec spec{.argv = child_argv("orphans", {"1000"})};
+  std::optional<ExitStatus> exit;
+  const auto process = launcher->start(
+      {.spec = spec, .environment = {}, .output = Output::kInherit, .name = "storm"},
+      [&](ExitStatus status) { exit = status; });
+  if (!process) return 1;
+  loop->observe_turns([&](Duration, Duration) {
+    if (exit && launcher->orphans() == 1000) loop->stop();
+  });
+  const Watch limit = loop->after(std::chrono::seconds(20), [&] { loop->stop(); });
+  loop->run();
+  say("pid " + std::to_string(::getpid()) + " reaped " + std::to_string(launcher->orphans()));
+  say(::waitpid(-1, nullptr, WNOHANG) == -1 && errno == ECHILD ? "nobody is left"
+                                                               : "somebody is left");
+  return 7;
+}
+
 int print_raw(const Arguments& a) {
   return ::write(1, a.at(0).data(), a.at(0).size()) == static_cast<ssize_t>(a.at(0).size()) ? 0 : 1;
 }
@@ -172,12 +197,19 @@ int long_line(const Arguments& a) {
 }
 
 const std::map<std::string, int (*)(const Arguments&)> kRoles = {
-    {"exit", exit_with},          {"kill-self", kill_self},
-    {"inventory", inventory},     {"environment", environment},
-    {"orphans", orphans},         {"escapees", escapees},
-    {"ignore-term", ignore_term}, {"leave-holder", leave_holder},
-    {"stop-self", stop_self},     {"flood", flood},
-    {"print", print_raw},         {"out-of-processes", out_of_processes},
+    {"exit", exit_with},
+    {"kill-self", kill_self},
+    {"inventory", inventory},
+    {"environment", environment},
+    {"orphans", orphans},
+    {"escapees", escapees},
+    {"ignore-term", ignore_term},
+    {"leave-holder", leave_holder},
+    {"stop-self", stop_self},
+    {"flood", flood},
+    {"print", print_raw},
+    {"as-init", as_init},
+    {"out-of-processes", out_of_processes},
     {"long-line", long_line},
 };
 

@@ -59,8 +59,9 @@ class Reactor {
   [[nodiscard]] virtual WallTime wall_now() const = 0;
   /// Runs `fn` once, in the first turn at or after `when`.
   virtual Watch at(TimePoint when, std::function<void()> fn) = 0;
-  /// `events` are EPOLLIN, EPOLLOUT, …, level triggered; `fn` gets what epoll reported. One
-  /// registration per fd; drop the watch before closing the fd.
+  /// `events` are EPOLLIN, EPOLLOUT, …, level triggered; `fn` gets what epoll reported, or EPOLLERR
+  /// once if the fd cannot be waited for. A second registration of an fd replaces the first, so
+  /// that `watch = on_fd(fd, other_events, …)` is fine. Drop the watch before closing the fd.
   virtual Watch on_fd(int fd, std::uint32_t events, std::function<void(std::uint32_t)> fn) = 0;
   /// The signal must be blocked in every thread (block_signals() in the first lines of main).
   virtual Watch on_signal(int signo, std::function<void(const siginfo_t&)> fn) = 0;
@@ -97,8 +98,9 @@ class EpollReactor : public Reactor {
   virtual void observe_turns(TurnObserver observer) = 0;
 };
 
-/// Blocks what the agent handles (HUP INT TERM QUIT USR1 USR2 CHLD ...) in this thread and all it
-/// starts, and ignores SIGPIPE. First call of main, before any thread exists.
+/// Blocks what the agent handles (HUP INT TERM QUIT USR1 USR2 CHLD) in this thread and all it
+/// starts, undoes what was inherited as ignored, ignores SIGPIPE, and opens /dev/null where stdin,
+/// stdout or stderr is closed. First call of main, before any thread exists.
 void block_signals();
 
 }  // namespace containerpilot
