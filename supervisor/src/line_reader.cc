@@ -16,7 +16,7 @@ namespace {
 constexpr std::size_t kChunk = 64 * 1024;  // what a pipe holds
 // A congested log is looked at again after 1 ms, then twice that, at most this.
 constexpr Duration kMaxPause = std::chrono::milliseconds(64);
-// finish() reads what the dead writer left, not what a stranger goes on writing.
+// drain() and finish() read what the dead writer left, not what a stranger goes on writing.
 constexpr std::size_t kMaxLeftover = 1024 * 1024;
 }  // namespace
 
@@ -93,11 +93,18 @@ struct LineReader::State : std::enable_shared_from_this<LineReader::State> {
     on_line(line);
   }
 
-  void finish() {
+  void drain() {
     const auto keep = shared_from_this();
     for (std::size_t left = kMaxLeftover; left > 0 && open(); left -= kChunk) {
-      if (read_chunk() != Read::kData) break;
+      const Read read = read_chunk();
+      if (read == Read::kEnd && open()) end();
+      if (read != Read::kData) return;
     }
+  }
+
+  void finish() {
+    const auto keep = shared_from_this();
+    drain();
     if (open()) end();
   }
 
@@ -129,6 +136,8 @@ LineReader::~LineReader() {
   state_->close();
 }
 
+void LineReader::drain() { state_->drain(); }
+bool LineReader::ended() const { return !state_->open(); }
 void LineReader::finish() { state_->finish(); }
 
 }  // namespace containerpilot

@@ -7,8 +7,9 @@
 
 namespace containerpilot {
 
-/// The environment children inherit: the agent's own at start, plus what -putenv and the engine set.
-/// Kept apart from `environ`, which is never written after start (other threads read it). Loop thread only.
+/// The environment children inherit: the agent's own at start, plus what -putenv and the engine
+/// set. Kept apart from `environ`, which is never written after start (other threads read it). Loop
+/// thread only.
 class Environment {
  public:
   Environment() = default;

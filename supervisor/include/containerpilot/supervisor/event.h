@@ -31,23 +31,26 @@ enum class EventCode : std::uint8_t {
   kLost,      // + lock
 };
 inline constexpr std::array kAllEventCodes = {
-    EventCode::kStartup,     EventCode::kShutdown,  EventCode::kExitSuccess,      EventCode::kExitFailed,
-    EventCode::kError,       EventCode::kHealthy,   EventCode::kUnhealthy,        EventCode::kChanged,
-    EventCode::kTimerExpired, EventCode::kStopping, EventCode::kStopped,          EventCode::kEnterMaintenance,
-    EventCode::kExitMaintenance, EventCode::kSignal, EventCode::kQuit,            EventCode::kReady,
-    EventCode::kAcquired,    EventCode::kLost};
+    EventCode::kStartup,         EventCode::kShutdown, EventCode::kExitSuccess,
+    EventCode::kExitFailed,      EventCode::kError,    EventCode::kHealthy,
+    EventCode::kUnhealthy,       EventCode::kChanged,  EventCode::kTimerExpired,
+    EventCode::kStopping,        EventCode::kStopped,  EventCode::kEnterMaintenance,
+    EventCode::kExitMaintenance, EventCode::kSignal,   EventCode::kQuit,
+    EventCode::kReady,           EventCode::kAcquired, EventCode::kLost};
 
 /// As written in `when`: "exitSuccess", "healthy", "changed", … Pure.
 std::string_view event_code_name(EventCode code);
 /// As exported in containerpilot_events{code}: "ExitSuccess", "StatusHealthy", … Pure.
 std::string_view event_metric_name(EventCode code);
-/// Inverse of event_code_name, exact case; "SIGHUP" and "SIGUSR2" are not codes but sources of kSignal.
+/// Inverse of event_code_name, exact case; "SIGHUP" and "SIGUSR2" are not codes but sources of
+/// kSignal.
 std::optional<EventCode> parse_event_code(std::string_view name);
 
 /// Identifies one published event for the life of the process; 0 is "none".
 using EventId = std::uint64_t;
 
-/// Who an event is about: a job's name, "check.<job>", "watch.<name>", "global", "SIGHUP", "lock.<name>".
+/// Who an event is about: a job's name, "check.<job>", "watch.<name>", "global", "SIGHUP",
+/// "lock.<name>".
 struct EventKey {
   EventCode code = EventCode::kStartup;
   std::string source;

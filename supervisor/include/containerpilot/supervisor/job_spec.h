@@ -22,9 +22,11 @@ struct Limit {
 
 struct RestartPolicy {
   Limit limit;  ///< restarts after the first run of a start; for `each`, over the job's whole life
-  Duration delay = std::chrono::milliseconds(100);  ///< second failed run in a row; the first restarts at once
-  Duration max_delay = std::chrono::seconds(30);    ///< doubling ends here
-  Duration reset_after = std::chrono::seconds(10);  ///< a run this long (or a healthy job) forgets earlier failures
+  Duration delay =
+      std::chrono::milliseconds(100);  ///< second failed run in a row; the first restarts at once
+  Duration max_delay = std::chrono::seconds(30);  ///< doubling ends here
+  Duration reset_after =
+      std::chrono::seconds(10);  ///< a run this long (or a healthy job) forgets earlier failures
   friend bool operator==(const RestartPolicy&, const RestartPolicy&) = default;
 };
 
@@ -61,9 +63,10 @@ struct Trigger {
   Duration interval{0};
   bool first_run_at_once = true;  ///< false: first run one interval later (tasks of generation 2)
   CronSpec cron;
-  std::optional<HeldCondition> condition;  ///< kWhile; for kInterval and kSchedule: skip ticks outside it
-  Duration timeout{0};   ///< gives up waiting (timerExpired); 0: never
-  Duration jitter{0};    ///< a random delay in [0, jitter) before each start by interval or schedule
+  std::optional<HeldCondition>
+      condition;        ///< kWhile; for kInterval and kSchedule: skip ticks outside it
+  Duration timeout{0};  ///< gives up waiting (timerExpired); 0: never
+  Duration jitter{0};   ///< a random delay in [0, jitter) before each start by interval or schedule
   Overlap overlap = Overlap::kQueue;
   Duration debounce{0};  ///< starts this long after the last event of a burst
   friend bool operator==(const Trigger&, const Trigger&) = default;
@@ -74,7 +77,8 @@ enum class EndAction : std::uint8_t { kIgnore, kShutdown };
 enum class UnhealthyAction : std::uint8_t { kIgnore, kRestart, kShutdown };
 
 struct HealthSpec {
-  Probe probe;  ///< monostate: healthy as long as the job runs, re-affirmed every interval (a heartbeat)
+  Probe probe;  ///< monostate: healthy as long as the job runs, re-affirmed every interval (a
+                ///< heartbeat)
   Duration interval = std::chrono::seconds(10);
   Duration timeout{0};  ///< 0: no limit
   Duration start_period{0};
@@ -105,12 +109,12 @@ struct JobSpec {
   std::optional<HealthSpec> health;
   int stop_signal = 15;
   std::optional<Duration> stop_timeout;  ///< stop signal to SIGKILL; unset: the agent's stopTimeout
-  Duration drain{0};                     ///< withdrawn from the catalog this long before the stop signal
+  Duration drain{0};  ///< withdrawn from the catalog this long before the stop signal
   EndAction on_success = EndAction::kIgnore;
   EndAction on_failure = EndAction::kIgnore;
   bool advertised = false;  ///< somebody outside wants to know its health (drain makes sense)
   JobOutput output;
-  bool notify = false;      ///< give it a NOTIFY_SOCKET
+  bool notify = false;  ///< give it a NOTIFY_SOCKET
   /// Generations 1 and 2: the main application. Its end ends the agent with its code.
   bool ends_agent = false;
   /// Generations 1 and 2: does nothing in maintenance (tasks, hooks of backends).

@@ -25,6 +25,11 @@ class LineReader {
   LineReader(const LineReader&) = delete;
   LineReader& operator=(const LineReader&) = delete;
 
+  /// Reads what is there now, so that a child's last words come before the news of its end. Goes on
+  /// reading unless that was all there will be.
+  void drain();
+  /// Nothing more will come: every writer is gone, or finish() was called.
+  [[nodiscard]] bool ended() const;
   /// Reads what is there now, hands it out (the unfinished last line too) and closes. Called when
   /// the writer is gone but a stranger may still hold the pipe.
   void finish();

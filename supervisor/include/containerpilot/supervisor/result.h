@@ -19,8 +19,8 @@ enum class Errc {
   kInternal,     ///< our own invariant is broken
 };
 
-/// An error a person can act on: says what could not be done, names the thing in quotes and says what
-/// would be accepted. Begins with "cannot" where it is about an action.
+/// An error a person can act on: says what could not be done, names the thing in quotes and says
+/// what would be accepted. Begins with "cannot" where it is about an action.
 class [[nodiscard]] Error {
  public:
   Error(Errc code, std::string text, int sys_errno = 0)
@@ -46,8 +46,10 @@ template <class T>
 class [[nodiscard]] Result {
  public:
   // Implicit, so that `return value;` and `return error;` both read well.
-  Result(T value) : v_(std::in_place_index<0>, std::move(value)) {}      // NOLINT(google-explicit-constructor)
-  Result(Error error) : v_(std::in_place_index<1>, std::move(error)) {}  // NOLINT(google-explicit-constructor)
+  Result(T value)
+      : v_(std::in_place_index<0>, std::move(value)) {}  // NOLINT(google-explicit-constructor)
+  Result(Error error)
+      : v_(std::in_place_index<1>, std::move(error)) {}  // NOLINT(google-explicit-constructor)
   [[nodiscard]] bool has_value() const { return v_.index() == 0; }
   explicit operator bool() const { return has_value(); }
   T& value() & {

@@ -20,7 +20,9 @@ class UniqueFd {
   UniqueFd& operator=(const UniqueFd&) = delete;
   ~UniqueFd() { reset(); }
   [[nodiscard]] int get() const noexcept { return fd_; }
-  [[nodiscard]] bool valid() const noexcept { return fd_ >= 0; }  // no operator bool: fd 0 reads as false
+  [[nodiscard]] bool valid() const noexcept {
+    return fd_ >= 0;
+  }  // no operator bool: fd 0 reads as false
   [[nodiscard]] int release() noexcept { return std::exchange(fd_, -1); }
   void reset(int fd = -1) noexcept {
     if (const int old = std::exchange(fd_, fd); old >= 0) ::close(old);  // Linux: never retry close

@@ -1,0 +1,178 @@
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <list>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "containerpilot/supervisor/event_bus.h"
+#include "containerpilot/supervisor/line_reader.h"
+#include "containerpilot/supervisor/supervisor.h"
+#include "health_monitor.h"
+#include "restart_budget.h"
+#include "ticker.h"
+
+namespace containerpilot {
+
+class Job;
+
+/// What a job needs from the supervisor it belongs to.
+class JobHost {
+ public:
+  JobHost() = default;
+  JobHost(const JobHost&) = delete;
+  JobHost& operator=(const JobHost&) = delete;
+  virtual ~JobHost() = default;
+  [[nodiscard]] virtual Duration stop_timeout() const = 0;
+  [[nodiscard]] virtual bool shutting_down() const = 0;
+  [[nodiscard]] virtual bool maintenance() const = 0;
+  [[nodiscard]] virtual bool holds(const HeldCondition& condition) const = 0;
+  /// Jobs that have to run to their end when `job` begins to stop; it waits for them.
+  [[nodiscard]] virtual std::vector<std::string> stop_hooks(const Job& job) const = 0;
+  /// `job` may be signalled now: what depends on it is gone.
+  [[nodiscard]] virtual bool may_signal(const Job& job) const = 0;
+  virtual void state_changed(Job& job) = 0;
+  virtual void completed(Job& job) = 0;
+  /// `name` was waited for long enough: it is to stop.
+  virtual void abandon_hook(const std::string& name, EventId cause) = 0;
+  /// The end of this job ends the agent.
+  virtual void end_agent(const Job& job, int exit_code, const std::string& why, EventId cause) = 0;
+  [[nodiscard]] virtual const SupervisorHooks& hooks() const = 0;
+};
+
+struct JobContext {
+  Reactor& reactor;
+  Launcher& launcher;
+  ProbeRunner& probes;
+  EventBus& bus;
+  Environment& environment;
+  JobHost& host;
+};
+
+/// One job: trigger, runs, restarts, health, stop. A plain state machine: JobState says where it
+/// is, each on_… function is one event. Never calls back into its host from a constructor.
+class Job {
+ public:
+  Job(JobContext context, JobSpec spec);
+  ~Job();
+  Job(const Job&) = delete;
+  Job& operator=(const Job&) = delete;
+
+  /// Begins to wait for the trigger.
+  void activate();
+  void on_event(const Event& event);
+  /// Runs now, whatever it waits for.
+  void trigger(EventId cause);
+  void reevaluate_condition(EventId cause);
+  void stop(EventId cause);
+  /// No hooks, no drain: the stop signal now.
+  void hurry();
+  void kill();
+  /// The host found that may_signal() may have changed.
+  void dependents_gone();
+  void enter_maintenance();
+  void exit_maintenance();
+  Status signal(int signo);
+  /// Ends the run under way (stop signal, then SIGKILL) and starts the next.
+  void restart(EventId cause);
+
+  [[nodiscard]] const JobSpec& spec() const { return spec_; }
+  [[nodiscard]] JobState state() const { return state_; }
+  [[nodiscard]] JobHealth health() const { return health_; }
+  [[nodiscard]] bool complete() const { return state_ == JobState::kComplete; }
+  /// Its trigger is the stopping or stopped of another job.
+  [[nodiscard]] bool is_stop_hook() const;
+  [[nodiscard]] bool waits_for(const EventKey& key) const;
+  [[nodiscard]] bool has_run_or_runs() const { return starts_ > 0; }
+  [[nodiscard]] bool process_running() const { return process_ != nullptr; }
+  [[nodiscard]] JobStatus status() const;
+
+ private:
+  enum class StopPhase : std::uint8_t {
+    kNone,
+    kHooks,
+    kDrain,
+    kDependents,
+    kSignalled,
+    kWithdrawing
+  };
+
+  void set_state(JobState state);
+  void start_run(EventId cause);
+  void start_failed(const Error& error);
+  void on_exit(ExitStatus exit);
+  void run_ended(ExitStatus exit);
+  void after_run(ExitStatus exit);
+  void restart_after(Duration delay, EventId cause);
+  void on_tick();
+  void queue_or_start(EventId cause);
+  void end_run();  // stop signal to a run, SIGKILL after the stop timeout
+  void begin_drain();
+  void begin_signal();
+  void finish_stop();
+  void start_health();
+  void on_verdict(bool healthy);
+  void on_checked(const ProbeResult& result, bool counts);
+  void read_output(UniqueFd fd);
+  [[nodiscard]] std::vector<std::string> child_environment() const;
+  [[nodiscard]] Duration stop_timeout() const;
+  [[nodiscard]] std::string what_next(Duration delay) const;
+
+  JobContext ctx_;
+  const JobSpec spec_;
+  const std::string pid_variable_;
+
+  JobState state_ = JobState::kWaiting;
+  JobHealth health_ = JobHealth::kUnknown;
+  StopPhase phase_ = StopPhase::kNone;
+  WallTime since_{};
+
+  // trigger
+  bool triggered_ = false;         // kOnce, kAll: had its event
+  std::vector<EventKey> missing_;  // kAll
+  std::deque<EventId> queued_;     // events (or ticks) to run for after this run
+  EventId last_trigger_ = 0;
+  Watch wait_timer_;  // when.timeout
+  Watch debounce_timer_;
+  std::unique_ptr<Ticker> ticker_;  // kInterval, kSchedule
+
+  // the run
+  std::unique_ptr<Process> process_;
+  std::list<LineReader> readers_;
+  TimePoint run_started_{};
+  Watch run_timeout_;
+  bool timed_out_ = false;
+  bool restart_requested_ = false;
+  bool ended_by_condition_ = false;
+  Watch kill_timer_;
+  RestartBudget budget_;
+  Watch restart_timer_;
+  std::optional<WallTime> next_start_;
+
+  // health
+  std::unique_ptr<HealthMonitor> monitor_;
+  bool ready_ = false;
+
+  // stop
+  EventId stopping_event_ = 0;
+  std::set<std::string> hooks_pending_;
+  Watch stop_timer_;
+  bool withdrawn_ = true;
+  bool hurried_ = false;
+
+  // what status() shows
+  std::uint64_t starts_ = 0;
+  std::uint64_t restarts_ = 0;
+  EventId cause_ = 0;
+  EventId run_event_ = 0;  // the exit event of the last run
+  std::optional<ExitStatus> last_exit_;
+  std::string last_start_error_;
+  Duration last_run_{0};
+  std::optional<CheckStatus> last_check_;
+};
+
+}  // namespace containerpilot
