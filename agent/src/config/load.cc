@@ -33,6 +33,14 @@ Result<std::string> read_file(const std::string& path) {
   return text;
 }
 
+Result<std::string> read_source(const ConfigSource& source) {
+  return source.path.empty() ? Result<std::string>(source.text) : read_file(source.path);
+}
+
+std::string name_of(const ConfigSource& source) {
+  return source.path.empty() ? "<inline>" : source.path;
+}
+
 /// One load, from text to plan.
 class Loader {
  public:
@@ -53,22 +61,18 @@ class Loader {
 
   /// File, template and JSON5; null after reporting.
   const Node* parse(const ConfigSource& source) {
-    std::string text = source.text;
-    if (!source.path.empty()) {
-      Result<std::string> file = read_file(source.path);
-      if (!file) {
-        problems_.error(file.error().text());
-        return nullptr;
-      }
-      text = std::move(file).value();
-    }
-    const std::string name = source.path.empty() ? "<inline>" : source.path;
-    Result<std::string> rendered = render(text);
-    if (!rendered) {
-      report_template_error(tree_.add_source(name, std::move(text)), rendered.error().text());
+    Result<std::string> text = read_source(source);
+    if (!text) {
+      problems_.error(text.error().text());
       return nullptr;
     }
-    const std::uint16_t index = tree_.add_source(name, std::move(rendered).value());
+    Result<std::string> rendered = render(text.value());
+    if (!rendered) {
+      report_template_error(tree_.add_source(name_of(source), std::move(text).value()),
+                            rendered.error().text());
+      return nullptr;
+    }
+    const std::uint16_t index = tree_.add_source(name_of(source), std::move(rendered).value());
     auto parsed = parse_json5(tree_, index);
     if (const auto* error = std::get_if<SyntaxError>(&parsed)) {
       problems_.error_at(index, error->offset, error->message);
@@ -149,6 +153,16 @@ ConfigSource config_source(std::string_view value) {
   }
   if (value.find('{') != std::string_view::npos) return {"", std::string(value), true};
   return {std::string(value), "", false};
+}
+
+Result<std::string> render_config(const ConfigSource& source, const LoadOptions& options) {
+  const Result<std::string> text = read_source(source);
+  if (!text) return text;
+  TemplateOptions rendering;
+  rendering.read_file = read_secret_file;
+  Result<std::string> rendered = render_template(text.value(), options.environment, rendering);
+  if (!rendered) return std::move(rendered).error().during(name_of(source));
+  return rendered;
 }
 
 LoadResult load_config(const ConfigSource& source, const LoadOptions& options) {

@@ -49,6 +49,10 @@ struct LoadResult {
 /// nothing else; never throws. Any thread.
 LoadResult load_config(const ConfigSource& source, const LoadOptions& options);
 
+/// The configuration as text, its template rendered, nothing more (-template). Errors: kIo,
+/// kInvalid with the file's name in front.
+Result<std::string> render_config(const ConfigSource& source, const LoadOptions& options);
+
 /// The control socket the configuration names. Light: validates nothing else, so that commands
 /// reach a running agent while its configuration is broken.
 struct ControlSocket {

@@ -65,6 +65,9 @@ struct Plan {
   /// a main app.
   bool signals_reload = false;
   bool runs_without_jobs = false;
+  /// Generations 1 and 2: the success of preStart. Watches, sensors and the telemetry endpoint's
+  /// entry wait for it.
+  std::optional<EventKey> starts_after;
 };
 
 }  // namespace containerpilot::agent

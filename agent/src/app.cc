@@ -1,0 +1,499 @@
+#include "app.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "containerpilot/supervisor/log.h"
+#include "containerpilot/telemetry/number.h"
+#include "signal_names.h"
+
+namespace containerpilot::agent {
+
+using namespace std::chrono_literals;
+
+namespace {
+constexpr Duration kTelemetryBeat = 5s;  // of 3.x; the entry's TTL is 15 s
+constexpr Duration kHealthBeat = 1s;     // /healthz is renewed this often
+constexpr Duration kHealthValid =
+    5s;  // and says 503 when the loop has not come round for this long
+constexpr Duration kPublishDelay = 20ms;  // changes in a burst make one document
+}  // namespace
+
+App::App(EpollReactor& reactor, Launcher& launcher, Resolver& resolver, HttpClient& http,
+         Environment environment, std::string hostname, Load load)
+    : reactor_(reactor),
+      environment_(std::move(environment)),
+      hostname_(std::move(hostname)),
+      load_(std::move(load)),
+      resolver_(resolver),
+      http_(http),
+      bus_(reactor),
+      probes_(reactor, launcher, http, resolver),
+      metrics_(registry_),
+      sensors_(reactor, probes_, environment_, registry_,
+               {[this](const HeldCondition& condition) { return supervisor_.holds(condition); },
+                [this](const std::string& job) -> std::optional<pid_t> {
+                  const auto status = supervisor_.job(job);
+                  return status && status->pid != 0 ? std::optional(status->pid) : std::nullopt;
+                }}),
+      supervisor_(reactor, launcher, probes_, bus_, environment_, supervisor_hooks()) {}
+
+App::~App() = default;
+
+// ---- start ----
+
+Status App::start(Plan plan) {
+  set_environment(plan);
+  if (Status status = open(plan); !status) return status;
+  plan_ = std::move(plan);
+  declare_metrics(plan_, nullptr);
+  watch_signals();
+  events_ = bus_.subscribe([this](const Event& event) { on_event(event); });
+  reactor_.observe_turns([this](Duration busy, Duration lag) { metrics_.on_turn(busy, lag); });
+  metrics_.on_reload(true, reactor_.wall_now());
+  supervisor_.start(supervisor_config());
+  if (!plan_.starts_after) begin_periodic();
+  publish_health();
+  changed();
+  return ok();
+}
+
+Status App::open(const Plan& plan) {
+  // Everything that can fail for reasons outside comes before the first job.
+  auto control = start_control(plan.control_socket);
+  if (!control) return std::move(control).error();
+  auto catalog = start_catalog(plan);
+  if (!catalog) return std::move(catalog).error();
+  if (plan.telemetry) {
+    auto server = start_server(*plan.telemetry);
+    if (!server) return std::move(server).error();
+    server_ = std::move(server).value();
+  }
+  control_ = std::move(control).value();
+  catalog_ = std::move(catalog).value();
+  return ok();
+}
+
+Result<std::unique_ptr<telemetry::MetricsServer>> App::start_server(const TelemetryPlan& plan) {
+  auto server = telemetry::MetricsServer::start(
+      plan.server, registry_, documents_, [this] { metrics_.before_scrape(); }, &feed_);
+  if (!server) return std::move(server).error().during("cannot start telemetry");
+  log_info("telemetry",
+           "telemetry on " + plan.server.listen + ":" + std::to_string(server.value()->port()));
+  return server;
+}
+
+Result<std::unique_ptr<CatalogLink>> App::start_catalog(const Plan& plan) {
+  return CatalogLink::create(reactor_, resolver_, bus_, plan, hostname_,
+                             {[this](std::string_view operation, bool good, Duration latency) {
+                                metrics_.on_call(operation, good, latency);
+                                changed();
+                              },
+                              [this](const discovery::Change& change) {
+                                metrics_.on_change(change);
+                                changed();
+                              }});
+}
+
+Result<std::unique_ptr<ControlServer>> App::start_control(const std::string& path) {
+  ControlActions actions;
+  actions.put_environment = [this](const auto& pairs) { return put_environment(pairs); };
+  actions.put_metrics = [this](const auto& pairs) { return put_metrics(pairs); };
+  actions.reload = [this] { return reload(); };
+  actions.maintenance = [this](bool on) { set_maintenance(on); };
+  actions.status = [this] { return status_json(status_input()); };
+  actions.job = [this](const std::string& job, const std::string& action,
+                       const std::string& signal) { return job_action(job, action, signal); };
+  actions.requested = [this](const std::string& requested, int code) {
+    metrics_.on_control_request(requested, code);
+  };
+  return ControlServer::listen(reactor_, path, bus_, std::move(actions));
+}
+
+SupervisorHooks App::supervisor_hooks() {
+  SupervisorHooks hooks;
+  hooks.report = [this](const std::string& job, bool passing, const std::string& output) {
+    catalog_->report(job, passing, output);
+  };
+  hooks.withdraw = [this](const std::string& job, std::function<void()> done) {
+    catalog_->withdraw(job, std::move(done));
+  };
+  hooks.started = [this](const JobStatus&) { changed(); };
+  hooks.exited = [this](const JobStatus& job, ExitStatus exit, Duration ran) {
+    metrics_.on_exit(job, exit, ran);
+    changed();
+  };
+  hooks.checked = [this](const std::string& job, const ProbeResult& result) {
+    metrics_.on_check(job, result);
+  };
+  hooks.finished = [this](int code, const std::string& why) { on_finished(code, why); };
+  return hooks;
+}
+
+SupervisorConfig App::supervisor_config() const {
+  SupervisorConfig config;
+  for (const JobPlan& job : plan_.jobs) config.jobs.push_back(job.spec);
+  config.stop_timeout = plan_.stop_timeout;
+  config.runs_without_jobs = plan_.runs_without_jobs;
+  return config;
+}
+
+void App::set_environment(const Plan& plan) {
+  environment_.set("CONTAINERPILOT_PID", std::to_string(::getpid()));
+  for (const auto& [name, value] : plan.environment) environment_.set(name, value);
+}
+
+void App::declare_metrics(const Plan& plan, const Plan* before) {
+  const auto pushed = [](const Plan& p) {
+    return p.telemetry ? p.telemetry->metrics : std::vector<telemetry::MetricSpec>();
+  };
+  const std::vector<telemetry::MetricSpec> metrics = pushed(plan);
+  if (before != nullptr) {
+    for (const telemetry::MetricSpec& old : pushed(*before)) {
+      const bool stays =
+          std::any_of(metrics.begin(), metrics.end(), [&old](const telemetry::MetricSpec& metric) {
+            return metric.name == old.name && metric.type == old.type;
+          });
+      if (!stays) registry_.remove(old.name);
+    }
+  }
+  for (const telemetry::MetricSpec& metric : metrics) {
+    if (const Status status = registry_.declare(metric); !status) {
+      log_error("telemetry", status.error().text());
+      continue;
+    }
+    // Known series exist from the start with 0.
+    static_cast<void>(registry_.series(metric.name));
+  }
+}
+
+// ---- signals, events, time ----
+
+void App::watch_signals() {
+  for (const int signo : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2}) {
+    signals_.push_back(reactor_.on_signal(
+        signo, [this, signo](const siginfo_t&) { on_signal(signo, signal_name(signo)); }));
+  }
+}
+
+void App::on_signal(int signo, const std::string& name) {
+  switch (signo) {
+    case SIGTERM:
+    case SIGINT:
+      supervisor_.shutdown("received " + name);
+      break;
+    case SIGHUP:
+      if (plan_.signals_reload) {
+        // Its outcome is in the log; there is nobody else to tell.
+        static_cast<void>(reload());
+        break;
+      }
+      [[fallthrough]];
+    case SIGUSR2:
+      bus_.publish({EventCode::kSignal, name}, 0);
+      break;
+    case SIGUSR1:
+      if (plan_.signals_reload) {
+        set_maintenance(!supervisor_.maintenance());
+      } else if (const Status status = reopen_log(); !status) {
+        log_error("agent", status.error().text());
+      }
+      break;
+    default:
+      break;
+  }
+}
+
+void App::on_event(const Event& event) {
+  metrics_.on_event(event);
+  feed_.publish("event", event_json(event));
+  if (event.key.code == EventCode::kShutdown) {
+    beat_timer_ = Watch();
+    catalog_->withdraw_telemetry();
+  }
+  if (plan_.starts_after && event.key == *plan_.starts_after) begin_periodic();
+  changed();
+}
+
+void App::begin_periodic() {
+  if (periodic_) return;
+  periodic_ = true;
+  sensors_.set(plan_.sensors);
+  beat();
+}
+
+void App::beat() {
+  if (!supervisor_.maintenance()) catalog_->beat_telemetry();
+  beat_timer_ = reactor_.after(kTelemetryBeat, [this] { beat(); });
+}
+
+// ---- what the control socket asks ----
+
+Result<std::string> App::reload() {
+  LoadResult loaded = load_(environment_);
+  for (const Problem& warning : loaded.warnings) log_warn("agent", one_line(warning));
+  std::string problems;
+  for (const Problem& error : loaded.errors) {
+    log_error("agent", one_line(error));
+    problems += (problems.empty() ? "" : "\n") + one_line(error);
+  }
+  const auto refuse = [this](Error error) -> Result<std::string> {
+    metrics_.on_reload(false, reactor_.wall_now());
+    log_error("agent", error.text() + "; everything stays as it was");
+    return error;
+  };
+  if (!loaded.plan)
+    return refuse(Error(Errc::kInvalid, "cannot reload the configuration: " + problems));
+  if (supervisor_.shutting_down())
+    return refuse(Error(Errc::kUnavailable, "cannot reload: the agent is shutting down"));
+  Plan& next = *loaded.plan;
+  if (next.signals_reload != plan_.signals_reload) {
+    return refuse(
+        Error(Errc::kInvalid, "cannot reload: the configuration is of another generation now"));
+  }
+
+  // First everything that can fail, then everything that cannot.
+  std::unique_ptr<ControlServer> control;
+  std::unique_ptr<CatalogLink> catalog;
+  std::unique_ptr<telemetry::MetricsServer> server;
+  if (next.control_socket != plan_.control_socket) {
+    auto started = start_control(next.control_socket);
+    if (!started) return refuse(std::move(started).error());
+    control = std::move(started).value();
+  }
+  const bool server_changes =
+      next.telemetry.has_value() != plan_.telemetry.has_value() ||
+      (next.telemetry && !(next.telemetry->server == plan_.telemetry->server));
+  if (server_changes && next.telemetry) {
+    // The old listener has to go first where both want the same port.
+    const bool same_port =
+        plan_.telemetry && plan_.telemetry->server.port == next.telemetry->server.port;
+    if (same_port) server_.reset();
+    auto started = start_server(*next.telemetry);
+    if (!started) {
+      if (same_port) {
+        if (auto again = start_server(*plan_.telemetry)) server_ = std::move(again).value();
+      }
+      return refuse(std::move(started).error());
+    }
+    server = std::move(started).value();
+  }
+  const bool catalog_changes = !(next.catalog == plan_.catalog);
+  if (catalog_changes) {
+    auto started = start_catalog(next);
+    if (!started) return refuse(std::move(started).error());
+    catalog = std::move(started).value();
+  }
+  if (const Status status = configure_log(next.logging); !status)
+    return refuse(Error(status.error()));
+
+  if (control) {
+    // Not now: the request that asked for this is answered through the old one.
+    reactor_.post([old = std::shared_ptr<ControlServer>(std::move(control_))] {});
+    control_ = std::move(control);
+  }
+  if (server_changes) server_ = std::move(server);
+  if (catalog_changes) {
+    // The entries in the old catalog are taken out behind our back.
+    std::shared_ptr<CatalogLink> old = std::move(catalog_);
+    old->shutdown([this, old] { reactor_.post([old] {}); });
+    catalog_ = std::move(catalog);
+  } else {
+    catalog_->apply(next);
+  }
+  set_environment(next);
+  declare_metrics(next, &plan_);
+  plan_ = std::move(next);
+  const ReloadReport report = supervisor_.apply(supervisor_config());
+  if (periodic_) sensors_.set(plan_.sensors);
+  if (periodic_) beat();
+  metrics_.on_reload(true, reactor_.wall_now());
+  changed();
+  std::string summary;
+  for (const auto& [what, names] :
+       {std::pair("added", &report.added), std::pair("removed", &report.removed),
+        std::pair("changed", &report.changed)}) {
+    if (names->empty()) continue;
+    summary += (summary.empty() ? "" : "; ") + std::string(what) + ":";
+    for (const std::string& name : *names) summary += " " + name;
+  }
+  summary = summary.empty() ? "no job changed" : summary;
+  summary += "; " + std::to_string(report.unchanged.size()) + " unchanged";
+  log_info("agent", "configuration reloaded: " + summary);
+  return summary;
+}
+
+void App::set_maintenance(bool on) {
+  supervisor_.set_maintenance(on);
+  sensors_.pause(on);
+  metrics_.set_maintenance(on);
+  if (on) {
+    catalog_->withdraw_telemetry();
+  } else if (periodic_) {
+    beat();
+  }
+  changed();
+}
+
+Status App::put_environment(const std::vector<std::pair<std::string, std::string>>& pairs) {
+  for (const auto& [name, value] : pairs) {
+    if (!environment_.set(name, value)) {
+      return Error(Errc::kInvalid,
+                   "cannot set '" + name + "': a name is not empty and holds no '=' and no NUL");
+    }
+  }
+  return ok();
+}
+
+Status App::put_metrics(const std::vector<std::pair<std::string, std::string>>& pairs) {
+  std::string problems;
+  const auto problem = [&](const std::string& text) {
+    problems += (problems.empty() ? "" : "; ") + text;
+    metrics_.on_push(false);
+  };
+  for (const auto& [key, text] : pairs) {
+    const telemetry::MetricSpec* metric = nullptr;
+    if (plan_.telemetry) {
+      for (const telemetry::MetricSpec& candidate : plan_.telemetry->metrics) {
+        const auto& aliases = candidate.push_aliases;
+        if (candidate.name == key ||
+            std::find(aliases.begin(), aliases.end(), key) != aliases.end())
+          metric = &candidate;
+      }
+    }
+    if (metric == nullptr) {
+      problem("cannot record '" + key + "': no such metric in telemetry.metrics");
+      continue;
+    }
+    const Result<double> value = telemetry::parse_metric_value(text);
+    if (!value) {
+      problem("cannot record '" + key + "': " + value.error().text());
+      continue;
+    }
+    if (const Status recorded = registry_.record(metric->name, {}, value.value()); !recorded) {
+      problem(recorded.error().text());
+      continue;
+    }
+    metrics_.on_push(true);
+  }
+  if (problems.empty()) return ok();
+  log_warn("telemetry", problems);
+  return Error(Errc::kInvalid, problems);
+}
+
+Status App::job_action(const std::string& job, const std::string& action,
+                       const std::string& signal) {
+  if (action == "start") return supervisor_.start_job(job);
+  if (action == "stop") return supervisor_.stop_job(job);
+  if (action == "restart") return supervisor_.restart_job(job);
+  const std::optional<int> signo = parse_signal(signal);
+  if (!signo) {
+    return Error(Errc::kInvalid,
+                 "cannot send '" + signal + "': expected a signal like SIGHUP, HUP or 1");
+  }
+  return supervisor_.signal_job(job, *signo);
+}
+
+// ---- the end ----
+
+void App::on_finished(int code, const std::string& why) {
+  if (finishing_) return;
+  finishing_ = true;
+  exit_code_ = code;
+  why_ = why;
+  sensors_.stop();
+  beat_timer_ = Watch();
+  // The process hooks of the last job are still on the stack.
+  catalog_->shutdown([this] { reactor_.stop(); });
+}
+
+// ---- what others see ----
+
+void App::changed() {
+  if (publish_timer_.active() || finishing_) return;
+  publish_timer_ = reactor_.after(kPublishDelay, [this] {
+    publish_timer_ = Watch();
+    publish_documents();
+  });
+}
+
+StatusInput App::status_input() const {
+  return {.plan = plan_,
+          .bus = bus_,
+          .jobs = supervisor_.jobs(),
+          .entries = catalog_->entries(),
+          .watches = catalog_->watches(),
+          .sensors = sensors_.states(),
+          .catalog = catalog_->name(),
+          .catalog_up = catalog_->up(),
+          .maintenance = supervisor_.maintenance(),
+          .shutting_down = supervisor_.shutting_down(),
+          .now = reactor_.wall_now(),
+          .now_monotonic = reactor_.now()};
+}
+
+void App::publish_documents() {
+  const StatusInput input = status_input();
+  metrics_.update_jobs(input.jobs);
+  metrics_.update_catalog(!input.catalog.empty(), input.catalog_up, input.entries, input.watches,
+                          input.now, input.now_monotonic);
+  if (!server_) return;
+  documents_.publish(
+      "/status", {.status = 200, .content_type = "application/json", .body = status_json(input)});
+  documents_.publish(
+      "/sd/prometheus",
+      {.status = 200, .content_type = "application/json", .body = targets_document()});
+  const Readiness ready = readiness(input);
+  std::string verbose;
+  for (const std::string& condition : ready.conditions) verbose += condition + "\n";
+  const int status = ready.ready ? 200 : 503;
+  documents_.publish("/readyz", {.status = status,
+                                 .content_type = "text/plain; charset=utf-8",
+                                 .body = ready.ready ? "ok\n" : verbose});
+  documents_.publish(
+      "/readyz?verbose",
+      {.status = status, .content_type = "text/plain; charset=utf-8", .body = verbose});
+}
+
+void App::publish_health() {
+  const telemetry::Document alive = {.status = 200,
+                                     .content_type = "text/plain; charset=utf-8",
+                                     .body = "ok\n",
+                                     .valid_for = kHealthValid};
+  documents_.publish("/healthz", alive);
+  documents_.publish("/healthz?verbose", alive);
+  health_timer_ = reactor_.after(kHealthBeat, [this] { publish_health(); });
+  // Ages and sensor values move without any event.
+  if (!plan_.sensors.empty() || !plan_.watches.empty()) changed();
+}
+
+std::string App::targets_document() const {
+  nlohmann::ordered_json targets = nlohmann::ordered_json::array();
+  const auto add = [&](const std::string& address, std::uint16_t port, const std::string& service,
+                       const std::string& id, const std::string& path) {
+    const std::string host = address.find(':') == address.npos ? address : "[" + address + "]";
+    targets.push_back({{"targets", {host + ":" + std::to_string(port)}},
+                       {"labels",
+                        {{"__metrics_path__", path},
+                         {"__meta_containerpilot_service", service},
+                         {"__meta_containerpilot_service_id", id}}}});
+  };
+  const std::vector<discovery::Instance> endpoints = catalog_->telemetry_endpoints();
+  for (const discovery::Instance& endpoint : endpoints) {
+    const auto path = endpoint.meta.find("metrics_path");
+    add(endpoint.address, endpoint.port, endpoint.name, endpoint.id,
+        path == endpoint.meta.end() ? "/metrics" : path->second);
+  }
+  // Without a catalog there is at least this one.
+  if (catalog_->name().empty() && plan_.telemetry && server_) {
+    add(plan_.telemetry->server.listen, server_->port(), "containerpilot", hostname_,
+        plan_.telemetry->server.metrics_path);
+  }
+  return targets.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace containerpilot::agent

@@ -1,0 +1,79 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "containerpilot/agent/plan.h"
+#include "containerpilot/discovery/catalog.h"
+#include "containerpilot/discovery/embedded_catalog.h"
+#include "containerpilot/discovery/registrar.h"
+#include "containerpilot/discovery/watcher.h"
+#include "containerpilot/supervisor/event_bus.h"
+#include "containerpilot/supervisor/http.h"
+
+namespace containerpilot::agent {
+
+/// Everything between this agent and a catalog: the embedded one if asked for, the connections, the
+/// entries of jobs and telemetry, the watches and their events. With CatalogSpec::kNone only DNS
+/// watches do anything. Loop thread only.
+class CatalogLink {
+ public:
+  /// How long the end of a job, or of the agent, waits for a catalog that does not answer.
+  static constexpr Duration kWithdrawBound = std::chrono::seconds(1);
+
+  struct Observers {
+    discovery::Registrar::CallObserver call;
+    std::function<void(const discovery::Change&)> change;
+  };
+
+  static Result<std::unique_ptr<CatalogLink>> create(Reactor& reactor, Resolver& resolver,
+                                                     EventBus& bus, const Plan& plan,
+                                                     const std::string& hostname,
+                                                     Observers observers);
+  ~CatalogLink();
+  CatalogLink(const CatalogLink&) = delete;
+  CatalogLink& operator=(const CatalogLink&) = delete;
+
+  /// A reload with the same catalog: other entries, other watches.
+  void apply(const Plan& plan);
+  void report(const std::string& job, bool passing, const std::string& output);
+  /// `done` runs once, later, within kWithdrawBound.
+  void withdraw(const std::string& job, std::function<void()> done);
+  /// The telemetry endpoint's own entry: a beat, or out of the catalog.
+  void beat_telemetry();
+  void withdraw_telemetry();
+  void shutdown(std::function<void()> done);
+
+  [[nodiscard]] std::string name() const;
+  [[nodiscard]] bool up() const;
+  [[nodiscard]] std::vector<discovery::EntryState> entries() const;
+  [[nodiscard]] std::vector<discovery::WatchState> watches() const;
+  /// Where the embedded catalog listens; empty without one.
+  [[nodiscard]] std::string embedded_address() const;
+  /// Healthy instances of a service that is watched or scaled; nullopt when not known yet.
+  [[nodiscard]] std::optional<std::size_t> healthy_instances(const std::string& service) const;
+  /// Healthy telemetry endpoints in the catalog, this one's first answer included.
+  [[nodiscard]] std::vector<discovery::Instance> telemetry_endpoints() const;
+
+ private:
+  CatalogLink(Reactor& reactor, EventBus& bus, Observers observers)
+      : reactor_(reactor), bus_(bus), observers_(std::move(observers)) {}
+  void on_change(const discovery::Change& change);
+
+  Reactor& reactor_;
+  EventBus& bus_;
+  Observers observers_;
+  std::unique_ptr<discovery::EmbeddedCatalog> embedded_;
+  std::unique_ptr<HttpClient> calls_, polls_;
+  std::unique_ptr<discovery::Catalog> catalog_;
+  std::unique_ptr<discovery::Registrar> registrar_;
+  std::unique_ptr<discovery::Watcher> watcher_;
+  std::map<std::string, discovery::ServiceSpec> services_;  // by job
+  std::optional<discovery::ServiceSpec> telemetry_;
+};
+
+}  // namespace containerpilot::agent

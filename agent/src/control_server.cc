@@ -1,0 +1,174 @@
+#include "control_server.h"
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+#include <string_view>
+
+#include "status.h"
+
+namespace containerpilot::agent {
+
+namespace {
+
+using Json = nlohmann::json;
+constexpr std::size_t kMaxFollowers = 16;
+
+HttpServerResponse plain(int status, std::string body) {
+  return {.status = status,
+          .headers = {{"Content-Type", "text/plain; charset=utf-8"}},
+          .body = std::move(body)};
+}
+HttpServerResponse done(std::string body = "\n") { return plain(200, std::move(body)); }
+
+HttpServerResponse failed(const Error& error, int otherwise) {
+  const bool wrong_input = error.code() == Errc::kInvalid || error.code() == Errc::kNotFound;
+  return plain(
+      wrong_input ? 422 : otherwise,
+      (wrong_input ? "Unprocessable Entity: " : "Internal Server Error: ") + error.text() + "\n");
+}
+
+using Pairs = std::vector<std::pair<std::string, std::string>>;
+
+/// The members of a JSON object as text. `strings_only`: other values are an error (null is "").
+Result<Pairs> members(const std::string& body, bool strings_only) {
+  const Json json = Json::parse(body, nullptr, false);
+  if (!json.is_object()) {
+    return Error(Errc::kInvalid,
+                 "cannot read the body: expected a JSON object like {\"NAME\": \"value\"}");
+  }
+  Pairs result;
+  for (const auto& [name, value] : json.items()) {
+    if (value.is_string()) {
+      result.emplace_back(name, value.get<std::string>());
+    } else if (!strings_only) {
+      result.emplace_back(name, value.dump());
+    } else if (value.is_null()) {
+      result.emplace_back(name, "");
+    } else {
+      return Error(Errc::kInvalid,
+                   "cannot set '" + name + "': expected a string, found " + value.dump());
+    }
+  }
+  return result;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ControlServer>> ControlServer::listen(Reactor& reactor,
+                                                             const std::string& path, EventBus& bus,
+                                                             ControlActions actions) {
+  std::unique_ptr<ControlServer> control(new ControlServer(reactor, bus, std::move(actions)));
+  constexpr unsigned kOwnerOnly = 0600;
+  auto server = listen_unix(
+      reactor, path, kOwnerOnly,
+      [raw = control.get()](HttpServerRequest request, std::unique_ptr<HttpResponder> responder) {
+        raw->handle(std::move(request), std::move(responder));
+      });
+  if (!server) return std::move(server).error().during("cannot listen on the control socket");
+  control->server_ = std::move(server).value();
+  return control;
+}
+
+ControlServer::~ControlServer() = default;
+
+void ControlServer::handle(HttpServerRequest request, std::unique_ptr<HttpResponder> responder) {
+  if (request.path == "/v3/events" && request.method == "GET") {
+    follow_events(std::move(responder));
+    return;
+  }
+  HttpServerResponse response = answer(request);
+  // 404 is not counted: paths come from outside, and each would be a series of its own.
+  if (actions_.requested && response.status != 404) {
+    actions_.requested(request.path.starts_with("/v3/jobs/") ? "/v3/jobs" : request.path,
+                       response.status);
+  }
+  responder->send(std::move(response));
+}
+
+HttpServerResponse ControlServer::answer(const HttpServerRequest& request) {
+  const std::string& path = request.path;
+  if (path == "/v3/ping") return done();
+  if (path == "/v3/status") {
+    if (request.method != "GET") return plain(405, "Method Not Allowed\n");
+    return {.status = 200,
+            .headers = {{"Content-Type", "application/json"}},
+            .body = actions_.status()};
+  }
+  if (path.starts_with("/v3/jobs/")) return job_action(request);
+  constexpr std::array<std::string_view, 5> kPosts = {"/v3/environ", "/v3/metric", "/v3/reload",
+                                                      "/v3/maintenance/enable",
+                                                      "/v3/maintenance/disable"};
+  if (std::find(kPosts.begin(), kPosts.end(), path) == kPosts.end())
+    return plain(404, "404 page not found\n");
+  if (request.method != "POST") return plain(405, "Method Not Allowed\n");
+  if (path == "/v3/reload") {
+    auto report = actions_.reload();
+    return report ? done(report.value() + "\n") : failed(report.error(), 500);
+  }
+  if (path == "/v3/maintenance/enable" || path == "/v3/maintenance/disable") {
+    actions_.maintenance(path.ends_with("enable"));
+    return done();
+  }
+  const bool environment = path == "/v3/environ";
+  const auto pairs = members(request.body, environment);
+  if (!pairs) return failed(pairs.error(), 500);
+  const Status status =
+      environment ? actions_.put_environment(pairs.value()) : actions_.put_metrics(pairs.value());
+  return status ? done() : failed(status.error(), 500);
+}
+
+HttpServerResponse ControlServer::job_action(const HttpServerRequest& request) {
+  if (request.method != "POST") return plain(405, "Method Not Allowed\n");
+  // /v3/jobs/NAME/ACTION, /v3/jobs/NAME/signal/SIGHUP; names may hold slashes, so read from the
+  // end.
+  std::string rest = request.path.substr(std::string_view("/v3/jobs/").size());
+  const auto cut = [&rest] {
+    const std::size_t slash = rest.rfind('/');
+    if (slash == rest.npos) return std::string();
+    std::string last = rest.substr(slash + 1);
+    rest.resize(slash);
+    return last;
+  };
+  std::string action = cut();
+  std::string signal;
+  if (action != "start" && action != "stop" && action != "restart") {
+    signal = std::move(action);
+    action = cut();
+    if (action != "signal") return plain(404, "404 page not found\n");
+  }
+  const Status status = actions_.job(rest, action, signal);
+  if (status) return done();
+  switch (status.error().code()) {
+    case Errc::kNotFound:
+      return plain(404, status.error().text() + "\n");
+    case Errc::kUnavailable:
+      return plain(409, status.error().text() + "\n");
+    default:
+      return failed(status.error(), 500);
+  }
+}
+
+void ControlServer::follow_events(std::unique_ptr<HttpResponder> responder) {
+  followers_.remove_if([](const Follower& follower) { return follower.gone; });
+  if (followers_.size() >= kMaxFollowers) {
+    responder->send(plain(503, "Service Unavailable: too many followers\n"));
+    return;
+  }
+  responder->start_stream(
+      {.status = 200, .headers = {{"Content-Type", "application/x-ndjson"}}, .body = ""});
+  for (const Event& event : bus_.history()) responder->write(event_json(event) + "\n");
+  Follower& follower = followers_.emplace_back();
+  follower.responder = std::move(responder);
+  follower.responder->on_disconnect([&follower] { follower.gone = true; });
+  if (events_.active()) return;
+  events_ = bus_.subscribe([this](const Event& event) {
+    const std::string line = event_json(event) + "\n";
+    followers_.remove_if([](const Follower& f) { return f.gone; });
+    for (Follower& f : followers_) {
+      if (!f.responder->write(line)) f.gone = true;
+    }
+  });
+}
+
+}  // namespace containerpilot::agent

@@ -1,0 +1,168 @@
+#include "metrics_link.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "containerpilot/agent/version.h"
+#include "containerpilot/supervisor/log.h"
+
+namespace containerpilot::agent {
+
+using namespace telemetry;  // NOLINT(google-build-using-namespace): the names of the metrics
+
+namespace {
+double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
+double unix_seconds(WallTime time) { return seconds(time.time_since_epoch()); }
+
+const std::vector<std::string_view>& job_states() {
+  static const std::vector<std::string_view> names = {
+      job_state_name(JobState::kWaiting), job_state_name(JobState::kRunning),
+      job_state_name(JobState::kBackoff), job_state_name(JobState::kStopping),
+      job_state_name(JobState::kComplete)};
+  return names;
+}
+
+std::string result_name(const ProbeResult& result) {
+  switch (result.kind) {
+    case ProbeResult::Kind::kOk:
+      return "ok";
+    case ProbeResult::Kind::kFailed:
+      return "failed";
+    case ProbeResult::Kind::kTimeout:
+      return "timeout";
+    case ProbeResult::Kind::kCannotStart:
+      return "cannot_start";
+  }
+  return {};
+}
+}  // namespace
+
+MetricsLink::MetricsLink(Registry& registry)
+    : registry_(registry), self_([&registry]() -> Registry& {
+        declare_agent_metrics(registry);
+        return registry;
+      }()) {
+  set_build_info(registry_, version(), git_hash());
+  if (auto turns = registry_.series(kLoopTurnDuration)) turns_ = std::move(turns).value();
+  if (auto lag = registry_.series(kLoopTimerLag)) lag_ = std::move(lag).value();
+  set_maintenance(false);
+}
+
+// A metric that cannot be recorded is a slip of ours, found by the tests; never a reason to stop.
+void MetricsLink::count(std::string_view metric, const Labels& labels, double by) {
+  if (const Status status = registry_.record(metric, labels, by); !status) {
+    log_debug("telemetry", status.error().text());
+  }
+}
+void MetricsLink::set(std::string_view metric, const Labels& labels, double value) {
+  count(metric, labels, value);
+}
+
+void MetricsLink::on_event(const Event& event) {
+  const std::string code(event_metric_name(event.key.code));
+  count(kBusEvents, {{"code", code}});
+  count(kOldEvents, {{"code", code}, {"source", event.key.source}});
+}
+
+void MetricsLink::on_exit(const JobStatus& job, ExitStatus exit, Duration ran) {
+  count(kJobExits, {{"name", job.name}, {"code", std::to_string(exit.shell_code())}});
+  count(kJobRunDuration, {{"name", job.name}}, seconds(ran));
+}
+
+void MetricsLink::on_check(const std::string& job, const ProbeResult& result) {
+  count(kChecks, {{"name", job}, {"result", result_name(result)}});
+  count(kCheckDuration, {{"name", job}}, seconds(result.duration));
+}
+
+void MetricsLink::on_call(std::string_view operation, bool good, Duration latency) {
+  count(kCatalogCalls, {{"call", std::string(operation)}, {"result", good ? "ok" : "error"}});
+  count(kCatalogCallDuration, {{"call", std::string(operation)}}, seconds(latency));
+}
+
+void MetricsLink::on_change(const discovery::Change& change) {
+  count(kWatchChanges, {{"service", change.watch.name}});
+}
+
+void MetricsLink::on_control_request(const std::string& path, int code) {
+  const Labels labels = {{"code", std::to_string(code)}, {"path", path}};
+  count(kControlRequests, labels);
+  count(kOldControlRequests, labels);
+}
+
+void MetricsLink::on_reload(bool good, WallTime now) {
+  count(kReloads, {{"result", good ? "ok" : "error"}});
+  set(kLastReloadOk, {}, good ? 1 : 0);
+  if (good) set(kLastReload, {}, unix_seconds(now));
+}
+
+void MetricsLink::on_push(bool good) { count(kPushes, {{"result", good ? "ok" : "error"}}); }
+
+void MetricsLink::on_turn(Duration busy, Duration lag) {
+  static_cast<void>(turns_.record(seconds(busy)));
+  static_cast<void>(lag_.record(seconds(lag)));
+}
+
+void MetricsLink::update_jobs(const std::vector<JobStatus>& jobs) {
+  std::map<std::string, JobStatus> current;
+  for (const JobStatus& job : jobs) {
+    const auto known = known_jobs_.find(job.name);
+    const bool fresh = known == known_jobs_.end();
+    const Labels labels = {{"name", job.name}};
+    if (fresh || known->second.state != job.state) {
+      set_state(registry_, kJobState, job.name, job_states(), job_state_name(job.state));
+    }
+    // Counted from what the job says, and never down: a job that a reload replaced starts from
+    // nothing.
+    const std::uint64_t starts = fresh ? 0 : known->second.starts;
+    const std::uint64_t restarts = fresh ? 0 : known->second.restarts;
+    count(kJobStarts, labels,
+          static_cast<double>(job.starts >= starts ? job.starts - starts : job.starts));
+    count(kJobRestarts, labels,
+          static_cast<double>(job.restarts >= restarts ? job.restarts - restarts : job.restarts));
+    set(kJobCrashLoop, labels, job.crash_loop ? 1 : 0);
+    if (job.has_check || job.advertised)
+      set(kJobHealthy, labels, job.health == JobHealth::kHealthy ? 1 : 0);
+    current.emplace(job.name, job);
+  }
+  for (const auto& [name, job] : known_jobs_) {
+    if (current.contains(name)) continue;
+    for (const std::string_view state : job_states()) {
+      registry_.remove_series(kJobState, {{"name", name}, {"state", std::string(state)}});
+    }
+    for (const std::string_view metric : {kJobStarts, kJobRestarts, kJobCrashLoop, kJobHealthy}) {
+      registry_.remove_series(metric, {{"name", name}});
+    }
+  }
+  known_jobs_ = std::move(current);
+}
+
+void MetricsLink::update_catalog(bool any, bool up,
+                                 const std::vector<discovery::EntryState>& entries,
+                                 const std::vector<discovery::WatchState>& watches, WallTime now,
+                                 TimePoint now_monotonic) {
+  if (any) set(kCatalogUp, {}, up ? 1 : 0);
+  for (const discovery::EntryState& entry : entries) {
+    set(kRegistered, {{"service", entry.service.name}}, entry.registered ? 1 : 0);
+  }
+  for (const discovery::WatchState& watch : watches) {
+    if (!watch.known) continue;
+    const Labels labels = {{"service", watch.watch.name}};
+    set(kWatchInstances, labels, static_cast<double>(watch.instances.size()));
+    if (watch.last_answer)
+      set(kWatchLastAnswer, labels, unix_seconds(now - (now_monotonic - *watch.last_answer)));
+  }
+}
+
+void MetricsLink::set_maintenance(bool on) { set(kMaintenance, {}, on ? 1 : 0); }
+
+void MetricsLink::before_scrape() {
+  self_.update();
+  const LogStats stats = log_stats();
+  for (const auto& [metric, total] :
+       {std::pair(kLogLines, stats.lines), std::pair(kLogDropped, stats.dropped),
+        std::pair(kLogSuppressed, stats.suppressed)}) {
+    static_cast<void>(registry_.record_total(metric, {}, static_cast<double>(total)));
+  }
+}
+
+}  // namespace containerpilot::agent

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "containerpilot/agent/plan.h"
+#include "containerpilot/discovery/registrar.h"
+#include "containerpilot/discovery/watcher.h"
+#include "containerpilot/supervisor/event_bus.h"
+#include "containerpilot/supervisor/probe.h"
+#include "containerpilot/supervisor/supervisor.h"
+#include "containerpilot/telemetry/agent_metrics.h"
+#include "containerpilot/telemetry/registry.h"
+
+namespace containerpilot::agent {
+
+/// Turns what the modules report into the agent's own metrics (telemetry/agent_metrics.h). Loop
+/// thread only.
+class MetricsLink {
+ public:
+  explicit MetricsLink(telemetry::Registry& registry);
+
+  void on_event(const Event& event);
+  void on_exit(const JobStatus& job, ExitStatus exit, Duration ran);
+  void on_check(const std::string& job, const ProbeResult& result);
+  void on_call(std::string_view operation, bool ok, Duration latency);
+  void on_change(const discovery::Change& change);
+  void on_control_request(const std::string& path, int code);
+  void on_reload(bool good, WallTime now);
+  void on_push(bool good);
+  void on_turn(Duration busy, Duration lag);
+  /// State of every job, once per change; forgets jobs that are gone.
+  void update_jobs(const std::vector<JobStatus>& jobs);
+  void update_catalog(bool any, bool up, const std::vector<discovery::EntryState>& entries,
+                      const std::vector<discovery::WatchState>& watches, WallTime now,
+                      TimePoint now_monotonic);
+  void set_maintenance(bool on);
+  /// On a server thread, before each scrape: what is computed on demand.
+  void before_scrape();
+
+ private:
+  void count(std::string_view metric, const telemetry::Labels& labels, double by = 1);
+  void set(std::string_view metric, const telemetry::Labels& labels, double value);
+
+  telemetry::Registry& registry_;
+  telemetry::SelfMetrics self_;
+  telemetry::SeriesHandle turns_, lag_;
+  std::map<std::string, JobStatus> known_jobs_;
+};
+
+}  // namespace containerpilot::agent

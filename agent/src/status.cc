@@ -1,0 +1,205 @@
+#include "status.h"
+
+#include <time.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "containerpilot/agent/version.h"
+
+namespace containerpilot::agent {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
+
+std::string dump(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+Json event_object(const Event& event) {
+  Json object = {{"id", event.id},
+                 {"cause", event.cause},
+                 {"at", format_time(event.at)},
+                 {"code", event_code_name(event.key.code)},
+                 {"source", event.key.source}};
+  if (!event.detail.empty()) object["detail"] = event.detail;
+  return object;
+}
+
+void add_job_details(Json& entry, const JobStatus& job, const EventBus& bus) {
+  entry["State"] = job_state_name(job.state);
+  entry["Since"] = format_time(job.since);
+  if (job.pid != 0) entry["Pid"] = job.pid;
+  entry["Starts"] = job.starts;
+  entry["Restarts"] = job.restarts;
+  if (job.last_exit) {
+    entry["LastExit"] = {
+        {"Code", job.last_exit->shell_code()},
+        {"Reason", job.last_start_error.empty() ? describe(*job.last_exit) : job.last_start_error},
+        {"RanSeconds", seconds(job.last_run)}};
+  }
+  if (job.failures_in_a_row > 0) entry["FailuresInARow"] = job.failures_in_a_row;
+  if (job.crash_loop) entry["CrashLoop"] = true;
+  if (job.next_start) entry["NextStart"] = format_time(*job.next_start);
+  if (job.check) {
+    Json check = {{"Ok", job.check->ok},
+                  {"At", format_time(job.check->at)},
+                  {"Seconds", seconds(job.check->duration)}};
+    if (!job.check->ok) {
+      check["Reason"] = job.check->reason;
+      check["Output"] = job.check->last_lines;
+      check["FailuresInARow"] = job.check->failures_in_a_row;
+    }
+    entry["Check"] = std::move(check);
+  }
+  Json why = Json::array();
+  for (const Event& event : bus.chain(job.cause)) why.push_back(event_object(event));
+  if (!why.empty()) entry["Why"] = std::move(why);
+}
+
+// Empty lists are null, as they always were.
+Json list_or_null(Json list) { return list.empty() ? Json(nullptr) : list; }
+
+Json jobs_of(const StatusInput& input) {
+  Json jobs = Json::array();
+  for (const JobStatus& job : input.jobs) {
+    if (job.advertised) continue;
+    Json entry = {{"Name", job.name}, {"Status", job_health_name(job.health)}};
+    add_job_details(entry, job, input.bus);
+    jobs.push_back(std::move(entry));
+  }
+  return list_or_null(std::move(jobs));
+}
+
+Json services_of(const StatusInput& input) {
+  Json services = Json::array();
+  for (const JobStatus& job : input.jobs) {
+    if (!job.advertised) continue;
+    Json entry = {{"Name", job.name}};
+    for (const JobPlan& plan : input.plan.jobs) {
+      if (plan.spec.name != job.name || !plan.advertise) continue;
+      entry["Address"] = plan.advertise->service.address;
+      entry["Port"] = plan.advertise->service.port;
+    }
+    entry["Status"] = job_health_name(job.health);
+    add_job_details(entry, job, input.bus);
+    services.push_back(std::move(entry));
+  }
+  if (input.plan.telemetry && input.plan.telemetry->advertise) {
+    const discovery::ServiceSpec& service = input.plan.telemetry->advertise->service;
+    services.push_back({{"Name", service.name},
+                        {"Address", service.address},
+                        {"Port", service.port},
+                        {"Status", input.maintenance ? "maintenance" : "healthy"}});
+  }
+  return list_or_null(std::move(services));
+}
+
+Json watch_details(const StatusInput& input) {
+  Json list = Json::array();
+  for (const discovery::WatchState& watch : input.watches) {
+    Json instances = Json::array();
+    for (const discovery::Instance& instance : watch.instances) {
+      instances.push_back(
+          {{"Id", instance.id}, {"Address", instance.address}, {"Port", instance.port}});
+    }
+    Json entry = {{"Name", watch.watch.name},
+                  {"Known", watch.known},
+                  {"Instances", std::move(instances)},
+                  {"Changes", watch.changes}};
+    if (watch.last_answer) entry["AgeSeconds"] = seconds(input.now_monotonic - *watch.last_answer);
+    if (!watch.last_error.empty()) entry["Error"] = watch.last_error;
+    list.push_back(std::move(entry));
+  }
+  return list;
+}
+
+Json sensors_of(const StatusInput& input) {
+  Json list = Json::array();
+  for (const telemetry::SensorState& sensor : input.sensors) {
+    Json entry = {{"Name", sensor.name}, {"Up", sensor.up}, {"Stale", sensor.stale}};
+    if (sensor.value) entry["Value"] = *sensor.value;
+    Json series = Json::object();
+    for (const auto& [name, value] : sensor.series) series[name] = value;
+    if (!series.empty()) entry["Series"] = std::move(series);
+    if (sensor.last_success_at)
+      entry["AgeSeconds"] = seconds(input.now_monotonic - *sensor.last_success_at);
+    entry["Runs"] = sensor.runs;
+    entry["Failures"] = sensor.failures;
+    if (!sensor.last_error.empty()) entry["Error"] = sensor.last_error;
+    list.push_back(std::move(entry));
+  }
+  return list;
+}
+
+Json catalog_of(const StatusInput& input) {
+  if (input.catalog.empty()) return nullptr;
+  Json entries = Json::array();
+  for (const discovery::EntryState& entry : input.entries) {
+    Json object = {{"Id", entry.service.id},
+                   {"Registered", entry.registered},
+                   {"Health", discovery::health_name(entry.health)}};
+    if (entry.withdrawn) object["Withdrawn"] = true;
+    if (!entry.last_error.empty()) object["Error"] = entry.last_error;
+    entries.push_back(std::move(object));
+  }
+  return {{"Name", input.catalog}, {"Up", input.catalog_up}, {"Entries", std::move(entries)}};
+}
+
+}  // namespace
+
+std::string format_time(WallTime time) {
+  const auto since_epoch = time.time_since_epoch();
+  const auto whole = std::chrono::floor<std::chrono::seconds>(since_epoch);
+  const auto millis =
+      std::chrono::duration_cast<std::chrono::milliseconds>(since_epoch - whole).count();
+  const time_t stamp = whole.count();
+  tm parts{};
+  gmtime_r(&stamp, &parts);
+  char buffer[64];
+  const std::size_t length = std::strftime(buffer, sizeof buffer, "%Y-%m-%dT%H:%M:%S", &parts);
+  std::snprintf(buffer + length, sizeof buffer - length, ".%03dZ", static_cast<int>(millis));
+  return buffer;
+}
+
+std::string event_json(const Event& event) { return dump(event_object(event)); }
+
+std::string status_json(const StatusInput& input) {
+  Json watches = Json::array();
+  for (const discovery::WatchSpec& watch : input.plan.watches) watches.push_back(watch.name);
+  const Json document = {{"Version", version()},
+                         {"Jobs", jobs_of(input)},
+                         {"Services", services_of(input)},
+                         {"Watches", list_or_null(std::move(watches))},
+                         {"Maintenance", input.maintenance},
+                         {"Stopping", input.shutting_down},
+                         {"Catalog", catalog_of(input)},
+                         {"WatchDetails", watch_details(input)},
+                         {"Sensors", sensors_of(input)}};
+  return dump(document) + "\n";
+}
+
+Readiness readiness(const StatusInput& input) {
+  Readiness result;
+  result.ready = true;
+  const auto condition = [&result](bool good, const std::string& text) {
+    result.conditions.push_back((good ? "ok " : "not ok ") + text);
+    result.ready = result.ready && good;
+  };
+  const bool any_advertised = std::any_of(input.jobs.begin(), input.jobs.end(),
+                                          [](const JobStatus& job) { return job.advertised; });
+  for (const JobStatus& job : input.jobs) {
+    if (any_advertised ? !job.advertised : !job.has_check) continue;
+    condition(job.health == JobHealth::kHealthy,
+              job.name + " is " + std::string(job_health_name(job.health)));
+  }
+  if (input.maintenance) condition(false, "maintenance is on");
+  if (input.shutting_down) condition(false, "the agent is shutting down");
+  return result;
+}
+
+}  // namespace containerpilot::agent
