@@ -21,6 +21,10 @@ constexpr Duration kHealthBeat = 1s;     // /healthz is renewed this often
 constexpr Duration kHealthValid =
     5s;  // and says 503 when the loop has not come round for this long
 constexpr Duration kPublishDelay = 20ms;  // changes in a burst make one document
+
+EventKey pre_start_succeeded(const JobSpec& pre_start) {
+  return {EventCode::kExitSuccess, pre_start.name};
+}
 }  // namespace
 
 App::App(EpollReactor& reactor, Launcher& launcher, Resolver& resolver, HttpClient& http,
@@ -50,13 +54,14 @@ Status App::start(Plan plan) {
   set_environment(plan);
   if (Status status = open(plan); !status) return status;
   plan_ = std::move(plan);
+  pre_start_ = plan_.pre_start;
   declare_metrics(plan_, nullptr);
   watch_signals();
   events_ = bus_.subscribe([this](const Event& event) { on_event(event); });
   reactor_.observe_turns([this](Duration busy, Duration lag) { metrics_.on_turn(busy, lag); });
   metrics_.on_reload(true, reactor_.wall_now());
   supervisor_.start(supervisor_config());
-  if (!plan_.starts_after) begin_periodic();
+  if (!pre_start_) begin_periodic();
   publish_health();
   changed();
   return ok();
@@ -137,6 +142,15 @@ SupervisorHooks App::supervisor_hooks() {
 SupervisorConfig App::supervisor_config() const {
   SupervisorConfig config;
   for (const JobPlan& job : plan_.jobs) config.jobs.push_back(job.spec);
+  if (pre_start_) {
+    // What would start with the agent starts with the success of preStart.
+    for (JobSpec& job : config.jobs) {
+      std::replace(job.when.events.begin(), job.when.events.end(),
+                   EventKey{EventCode::kStartup, "global"}, pre_start_succeeded(*pre_start_));
+    }
+    config.jobs.insert(config.jobs.begin(), *pre_start_);
+    config.jobs.front().survives_reload = true;
+  }
   config.stop_timeout = plan_.stop_timeout;
   config.runs_without_jobs = plan_.runs_without_jobs;
   return config;
@@ -215,13 +229,14 @@ void App::on_event(const Event& event) {
     beat_timer_ = Watch();
     catalog_->withdraw_telemetry();
   }
-  if (plan_.starts_after && event.key == *plan_.starts_after) begin_periodic();
+  if (pre_start_ && event.key == pre_start_succeeded(*pre_start_)) begin_periodic();
   changed();
 }
 
 void App::begin_periodic() {
   if (periodic_) return;
   periodic_ = true;
+  catalog_->watch();
   sensors_.set(plan_.sensors);
   beat();
 }
@@ -302,6 +317,7 @@ Result<std::string> App::reload() {
     std::shared_ptr<CatalogLink> old = std::move(catalog_);
     old->shutdown([this, old] { reactor_.post([old] {}); });
     catalog_ = std::move(catalog);
+    if (periodic_) catalog_->watch();
   } else {
     catalog_->apply(next);
   }

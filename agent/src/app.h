@@ -79,6 +79,8 @@ class App {
   telemetry::EventFeed feed_;
   MetricsLink metrics_;
   Plan plan_;
+  /// preStart of the first plan: a reload neither runs one again nor adds one.
+  std::optional<JobSpec> pre_start_;
   std::unique_ptr<CatalogLink> catalog_;
   std::unique_ptr<ControlServer> control_;
   std::unique_ptr<telemetry::MetricsServer> server_;

@@ -72,16 +72,21 @@ void CatalogLink::apply(const Plan& plan) {
   std::set<std::string> quiet;
   if (telemetry_) quiet.insert(telemetry_->name);
   for (const telemetry::ScalingSpec& scaling : plan.scaling) quiet.insert(scaling.service);
-  std::vector<discovery::WatchSpec> watches = plan.watches;
+  watches_ = plan.watches;
   if (catalog_) {
     for (const std::string& service : quiet) {
       discovery::WatchSpec watch;
       watch.name = service;
       watch.interval = kQuietInterval;
-      watches.push_back(std::move(watch));
+      watches_.push_back(std::move(watch));
     }
   }
-  watcher_->set(watches);
+  if (watching_) watcher_->set(watches_);
+}
+
+void CatalogLink::watch() {
+  watching_ = true;
+  watcher_->set(watches_);
 }
 
 void CatalogLink::report(const std::string& job, bool passing, const std::string& output) {

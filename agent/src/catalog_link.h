@@ -38,6 +38,8 @@ class CatalogLink {
   CatalogLink(const CatalogLink&) = delete;
   CatalogLink& operator=(const CatalogLink&) = delete;
 
+  /// Begins to watch, once.
+  void watch();
   /// A reload with the same catalog: other entries, other watches.
   void apply(const Plan& plan);
   void report(const std::string& job, bool passing, const std::string& output);
@@ -74,6 +76,8 @@ class CatalogLink {
   std::unique_ptr<discovery::Watcher> watcher_;
   std::map<std::string, discovery::ServiceSpec> services_;  // by job
   std::optional<discovery::ServiceSpec> telemetry_;
+  std::vector<discovery::WatchSpec> watches_;
+  bool watching_ = false;
 };
 
 }  // namespace containerpilot::agent

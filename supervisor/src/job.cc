@@ -485,7 +485,7 @@ void Job::stop(EventId cause) {
   phase_ = StopPhase::kHooks;
   // A main application of generations 1 and 2 that has ended by itself has no "before it stops"
   // left.
-  if (spec_.ends_agent && !process_) {
+  if (spec_.ends_agent && spec_.exec && !process_) {
     stopping_event_ = cause;
     begin_drain();
     return;

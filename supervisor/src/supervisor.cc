@@ -342,14 +342,15 @@ void Supervisor::Impl::shutdown(const std::string& why, EventId cause) {
 }
 
 bool Supervisor::Impl::stops_in_second_stage(const Job& job) const {
-  return job.process_running() && job.spec().when.kind == Trigger::Kind::kOnce;
+  return job.spec().ends_agent ||
+         (job.process_running() && job.spec().when.kind == Trigger::Kind::kOnce);
 }
 
 void Supervisor::Impl::stop_stage() {
   // Generations 1 and 2: first every service leaves the catalog, then the main application is
   // stopped.
   const bool staged = std::any_of(jobs_.begin(), jobs_.end(), [](const std::unique_ptr<Job>& job) {
-    return job->spec().ends_agent && job->process_running();
+    return job->spec().ends_agent && (job->process_running() || !job->spec().exec);
   });
   if (!second_stage_) {
     bool waiting = false;

@@ -57,7 +57,7 @@ struct Plan {
   /// Environment set for every child: CONTAINERPILOT_<NAME>_IP.
   std::map<std::string, std::string> environment;
   /// Generations 1 and 2: runs first and alone. Until it ended with 0 nothing else happens (no
-  /// port, no registration, no job); another end ends the agent with its code.
+  /// registration, no job, no sensor); another end ends the agent with its code.
   std::optional<JobSpec> pre_start;
   /// Values read from secret files: to be masked wherever text of the configuration is shown.
   std::vector<std::string> secrets;
@@ -65,9 +65,6 @@ struct Plan {
   /// a main app.
   bool signals_reload = false;
   bool runs_without_jobs = false;
-  /// Generations 1 and 2: the success of preStart. Watches, sensors and the telemetry endpoint's
-  /// entry wait for it.
-  std::optional<EventKey> starts_after;
 };
 
 }  // namespace containerpilot::agent
