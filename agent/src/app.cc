@@ -135,6 +135,11 @@ SupervisorHooks App::supervisor_hooks() {
   hooks.checked = [this](const std::string& job, const ProbeResult& result) {
     metrics_.on_check(job, result);
   };
+  hooks.shutdown_begins = [this] {
+    // Nobody shall scrape, or scale by, an agent that is about to go.
+    beat_timer_ = Watch();
+    catalog_->withdraw_telemetry();
+  };
   hooks.finished = [this](int code, const std::string& why) { on_finished(code, why); };
   return hooks;
 }
@@ -225,10 +230,6 @@ void App::on_signal(int signo, const std::string& name) {
 void App::on_event(const Event& event) {
   metrics_.on_event(event);
   feed_.publish("event", event_json(event));
-  if (event.key.code == EventCode::kShutdown) {
-    beat_timer_ = Watch();
-    catalog_->withdraw_telemetry();
-  }
   if (pre_start_ && event.key == pre_start_succeeded(*pre_start_)) begin_periodic();
   changed();
 }

@@ -13,6 +13,7 @@ namespace containerpilot {
 namespace {
 constexpr std::size_t kMaxQueuedEvents = 1000;
 constexpr std::size_t kMaxLingeringReaders = 8;
+constexpr Duration kSurvivorPoll = std::chrono::milliseconds(20);
 
 Duration jittered(Duration delay) {
   // Up to a tenth more, so that jobs that fail together do not come back together.
@@ -258,7 +259,7 @@ void Job::start_failed(const Error& error) {
 }
 
 void Job::on_exit(ExitStatus exit) {
-  const std::unique_ptr<Process> ended = std::move(process_);
+  std::unique_ptr<Process> ended = std::move(process_);
   for (LineReader& reader : readers_) reader.drain();
   readers_.remove_if([](const LineReader& reader) { return reader.ended(); });
   cancel({&run_timeout_, &kill_timer_});
@@ -268,6 +269,11 @@ void Job::on_exit(ExitStatus exit) {
   if (const Status sent = ended->signal_group(SIGTERM); !sent) {
     log_debug("supervisor", sent.error().text());
   }
+  if (const Error* error = ended->start_failure()) {
+    start_failed(*error);
+    return;
+  }
+  if (phase_ == StopPhase::kSignalled) survivors_ = std::move(ended);
   run_ended(exit);
 }
 
@@ -298,7 +304,11 @@ void Job::after_run(ExitStatus exit) {
       ctx_.host.end_agent(*this, exit.shell_code(), "job '" + spec_.name + "' " + describe(exit),
                           run_event_);
     }
-    if (phase_ == StopPhase::kSignalled) finish_stop();
+    if (phase_ == StopPhase::kSignalled) {
+      // Not in this turn: the leader is a zombie until it ends, and counts as a member.
+      phase_ = StopPhase::kSurvivors;
+      stop_timer_ = ctx_.reactor.after(Duration(0), [this] { await_survivors(); });
+    }
     return;
   }
   const bool last_words = spec_.advertised && monitor_ && !spec_.health->independent_of_process &&
@@ -369,6 +379,7 @@ void Job::restart_after(Duration delay, EventId cause) {
 void Job::end_run() {
   if (!process_) return;
   const Duration limit = stop_timeout();
+  kill_at_ = ctx_.reactor.now() + std::max(limit, Duration(0));
   if (limit < Duration(0)) {
     process_->kill_tree();
     return;
@@ -570,10 +581,25 @@ void Job::hurry() {
 
 void Job::kill() {
   hurry();
+  kill_at_ = ctx_.reactor.now();
   if (process_) process_->kill_tree();
 }
 
+void Job::await_survivors() {
+  if (!survivors_ || !survivors_->group_survives()) {
+    finish_stop();
+    return;
+  }
+  if (ctx_.reactor.now() >= kill_at_) {
+    log_warn("supervisor", "job '" + spec_.name +
+                               "' left processes behind that ignore its stop signal, killing them");
+    survivors_->kill_survivors();
+  }
+  stop_timer_ = ctx_.reactor.after(kSurvivorPoll, [this] { await_survivors(); });
+}
+
 void Job::finish_stop() {
+  survivors_.reset();
   if (!withdrawn_) {
     phase_ = StopPhase::kWithdrawing;
     return;

@@ -98,6 +98,7 @@ class Job {
     kDrain,
     kDependents,
     kSignalled,
+    kSurvivors,
     kWithdrawing
   };
 
@@ -113,6 +114,7 @@ class Job {
   void end_run();  // stop signal to a run, SIGKILL after the stop timeout
   void begin_drain();
   void begin_signal();
+  void await_survivors();
   void finish_stop();
   void start_health();
   void on_verdict(bool healthy);
@@ -142,6 +144,9 @@ class Job {
 
   // the run
   std::unique_ptr<Process> process_;
+  std::unique_ptr<Process>
+      survivors_;  // of the run that was stopped: its leader is gone, its group not
+  TimePoint kill_at_{};
   std::list<LineReader> readers_;
   TimePoint run_started_{};
   Watch run_timeout_;

@@ -111,6 +111,12 @@ class Handle final : public Process {
     return sent ? ok() : refused(signo, sent.error());
   }
   void kill_tree() override { child_->kill_all(); }
+  [[nodiscard]] bool group_survives() const override {
+    return child_->reaped && ::kill(-child_->pid, 0) == 0;
+  }
+  void kill_survivors() override {
+    if (group_survives()) ::kill(-child_->pid, SIGKILL);
+  }
   UniqueFd take_stdout() override { return std::move(child_->out); }
   UniqueFd take_stderr() override { return std::move(child_->err); }
   [[nodiscard]] const Error* start_failure() const override {

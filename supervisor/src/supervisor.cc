@@ -318,6 +318,7 @@ void Supervisor::Impl::shutdown(const std::string& why, EventId cause) {
     }
     log_info("supervisor",
              "shutting down: " + why + (waited.empty() ? "" : "; waiting for: " + waited));
+    if (hooks_.shutdown_begins) hooks_.shutdown_begins();
     shutdown_event_ =
         context_.bus.publish({EventCode::kShutdown, std::string(kGlobal)}, cause, why);
     successors_.clear();

@@ -86,6 +86,10 @@ class Process {
   /// adopted from it. Possible as long as signal_group is. Looks at all of /proc: not for every
   /// run.
   virtual void kill_tree() = 0;
+  /// The child has ended, but others of its group still run. Says false as long as the child runs.
+  [[nodiscard]] virtual bool group_survives() const = 0;
+  /// SIGKILL to those. A group id is not given away while the group has members, so ask first.
+  virtual void kill_survivors() = 0;
   /// Read ends, non-blocking, close-on-exec; invalid unless Output::kPipe, and after the first
   /// call.
   virtual UniqueFd take_stdout() = 0;

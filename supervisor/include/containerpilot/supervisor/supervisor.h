@@ -76,6 +76,8 @@ struct SupervisorHooks {
   /// One run ended (or could not start: then `exit` has code 127).
   std::function<void(const JobStatus&, ExitStatus exit, Duration ran)> exited;
   std::function<void(const std::string& job, const ProbeResult&)> checked;
+  /// The shutdown begins; no job was touched yet.
+  std::function<void()> shutdown_begins;
   /// Everything is stopped. The agent may end with this code.
   std::function<void(int exit_code, const std::string& why)> finished;
 };
