@@ -1,17 +1,20 @@
 #!/bin/bash
 # Builds what Debian's binary packages cannot give us from Debian's own source packages.
 #
-#   agent/packaging/deps.sh             civetweb, with IPv6, OpenSSL 3 and a prompt stop
+#   agent/packaging/deps.sh            civetweb, with IPv6, OpenSSL 3 and a prompt stop
+#   agent/packaging/deps.sh --static   for the static preset: civetweb, and static archives of libcurl
+#                                      (HTTP only) and prometheus-cpp, which Debian has as shared ones
 #
-# Installs into $CONTAINERPILOT_DEPS/prefix (default: build/deps/prefix in the clone). What is already
-# there is kept until this script changes, so a second run costs nothing. The mirror is the one the
-# machine's own apt uses; source entries, package lists and downloads stay in a private folder, and apt
-# checks Debian's signature on them. Needs no root. CONTAINERPILOT_JOBS: compiler processes (default 2).
+# Installs into $CONTAINERPILOT_DEPS/prefix or /static (default: build/deps in the clone). What is there
+# is kept until this script changes, so a second run costs nothing. The mirror is the one the machine's
+# own apt uses; source entries, package lists and downloads stay in a private folder, and apt checks
+# Debian's signature on them. Needs no root. CONTAINERPILOT_JOBS: compiler processes (default 2).
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 deps=${CONTAINERPILOT_DEPS:-$root/build/deps}
 jobs=${CONTAINERPILOT_JOBS:-2}
+prefix=$deps/prefix
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
 say() { printf 'deps: %s\n' "$*"; }
@@ -62,14 +65,14 @@ cmake_install() {
     rm -rf "${deps:?}/work/$name"
     cmake -S "$deps/src/$name" -B "$deps/work/$name" -G Ninja -Wno-dev \
       -DCMAKE_BUILD_TYPE=Release -DCMAKE_POSITION_INDEPENDENT_CODE=ON -DBUILD_SHARED_LIBS=OFF \
-      -DCMAKE_INSTALL_PREFIX="$deps/prefix" -DCMAKE_INSTALL_LIBDIR=lib "$@" &&
+      -DCMAKE_INSTALL_PREFIX="$prefix" -DCMAKE_INSTALL_LIBDIR=lib "$@" &&
       cmake --build "$deps/work/$name" --parallel "$jobs" &&
       cmake --install "$deps/work/$name"
   } >>"$deps/$name.log" 2>&1 || { tail -n 25 "$deps/$name.log" >&2; die "$name does not build, see $deps/$name.log"; }
 }
 
 # Debian's binary crashes on TLS, has no IPv6 and takes seconds to stop; the same source built so does not.
-# OpenSSL is named, not located: the same archive then serves a dynamic and a static link.
+# OpenSSL is named, not located: then a dynamic and a static link both find theirs.
 build_civetweb() {
   fetch civetweb
   cmake_install civetweb \
@@ -80,9 +83,24 @@ build_civetweb() {
     -DCMAKE_C_FLAGS="-DOPENSSL_API_3_0 -DSOCKET_TIMEOUT_QUANTUM=50"
 }
 
+# HTTP and HTTPS, c-ares as resolver, and nothing else: Debian's library pulls in thirty others.
+build_curl() {
+  fetch curl
+  cmake_install curl \
+    -DBUILD_CURL_EXE=OFF -DBUILD_TESTING=OFF -DENABLE_MANUAL=OFF -DHTTP_ONLY=ON -DENABLE_ARES=ON \
+    -DCURL_USE_LIBSSH2=OFF -DCURL_USE_LIBPSL=OFF -DUSE_LIBIDN2=OFF -DCURL_ZLIB=OFF -DCURL_DISABLE_COOKIES=ON \
+    -DCURL_DISABLE_ALTSVC=ON -DCURL_DISABLE_HSTS=ON -DCURL_DISABLE_NETRC=ON \
+    -DCURL_CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt -DCURL_CA_PATH=none -DCARES_LIBRARY:STRING=cares
+}
+
+build_prometheus-cpp() {
+  fetch prometheus-cpp
+  cmake_install prometheus-cpp -DENABLE_PULL=OFF -DENABLE_PUSH=OFF -DENABLE_TESTING=OFF -DENABLE_COMPRESSION=OFF
+}
+
 # once <package>: builds it unless this very script already did.
 once() {
-  local stamp=$deps/stamps/$1 recipe version
+  local stamp=$prefix/stamps/$1 recipe version
   recipe=$(sha256sum "${BASH_SOURCE[0]}" | cut -c1-16)
   if [ -f "$stamp" ] && [ "$(cut -d' ' -f2 "$stamp")" = "$recipe" ]; then
     say "$1 $(cut -d' ' -f1 "$stamp") is there"
@@ -90,14 +108,18 @@ once() {
   fi
   "build_$1"
   version=$(sed -n 's/^Version: //p' "$deps/download/$1"/*.dsc | head -n 1)
-  mkdir -p "$deps/stamps"
+  mkdir -p "$prefix/stamps"
   printf '%s %s\n' "$version" "$recipe" >"$stamp"
   rm -rf "${deps:?}/work/$1" "$deps/src/$1" "$deps/download/$1"
-  say "$1 $version is installed in $deps/prefix"
+  say "$1 $version is installed in $prefix"
 }
 
 trap 'rm -rf "$deps/apt"' EXIT  # package lists grow stale; the next version is looked up afresh
 case ${1:-} in
-  '') mkdir -p "$deps" && once civetweb ;;
+  '') once civetweb ;;
+  --static)
+    prefix=$deps/static
+    for package in civetweb curl prometheus-cpp; do once "$package"; done
+    ;;
   *) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; [ "$1" = --help ] ;;
 esac

@@ -13,7 +13,7 @@ build=(g++ cmake ninja-build pkg-config dpkg-dev debian-archive-keyring ca-certi
   libre2-dev libboost-dev libssl-dev zlib1g-dev)
 quickstart=(nginx curl)
 tests=(libgtest-dev libgmock-dev nginx prometheus etcd-server curl openssl python3 git util-linux
-  clang clang-format clang-tidy shellcheck)
+  clang clang-format clang-tidy shellcheck busybox-static musl-tools)
 
 say() { printf 'packages: %s\n' "$*"; }
 die() { printf 'packages: cannot go on: %s\n' "$*" >&2; exit 1; }
