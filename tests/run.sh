@@ -2,6 +2,8 @@
 # Builds and runs all tests, as CI and people do:
 #
 #   tests/run.sh               lint, unit, package and integration tests
+#   tests/run.sh --static      also the integration tests against the static file, and that it is reproducible
+#   tests/run.sh --tidy        also clang-tidy over the modules
 #   tests/run.sh --sanitize    also the unit tests under AddressSanitizer and ThreadSanitizer
 #   tests/run.sh --only unit   one suite: unit, lint, package, integration
 #
@@ -13,14 +15,16 @@ set -uo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 export CONTAINERPILOT_DEPS=${CONTAINERPILOT_DEPS:-$root/build/deps} CONTAINERPILOT_JOBS=${CONTAINERPILOT_JOBS:-2}
 reports=$root/build/reports
-only="" sanitize="" ok=true
+only="" static="" sanitize="" tidy="" ok=true
 
 say() { printf '\n== %s (%d s)\n' "$*" "$SECONDS"; }
 die() { printf 'tests: cannot go on: %s\n' "$*" >&2; printf '\n0 passed, 1 failed\n'; exit 1; }
 
 while [ $# -gt 0 ]; do
   case $1 in
+    --static) static=yes ;;
     --sanitize) sanitize=yes ;;
+    --tidy) tidy=yes ;;
     --only) only=${2:?--only takes unit, lint, package or integration}; shift ;;
     *) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; [ "$1" = --help ]; exit ;;
   esac
@@ -30,22 +34,24 @@ wants() { [ -z "$only" ] || [ "$only" = "$1" ]; }
 
 # build <preset> [target...]
 build() {
-  local preset=$1
+  local preset=$1 prefix=$CONTAINERPILOT_DEPS/prefix
+  [ "$preset" != static ] || prefix=$CONTAINERPILOT_DEPS/static
   shift
   cmake -S "$root" --preset "$preset" -DCONTAINERPILOT_TESTS=ON \
-    -DCONTAINERPILOT_DEPS_PREFIX="$CONTAINERPILOT_DEPS/prefix" >"$reports/$preset.configure.log" 2>&1 ||
+    -DCONTAINERPILOT_DEPS_PREFIX="$prefix" >"$reports/$preset.configure.log" 2>&1 ||
     { tail -n 25 "$reports/$preset.configure.log" >&2; die "preset $preset does not configure"; }
   cmake --build "$root/build/$preset" --parallel "$CONTAINERPILOT_JOBS" ${1:+--target "$@"} >"$reports/$preset.build.log" 2>&1 ||
     { tail -n 40 "$reports/$preset.build.log" >&2; die "preset $preset does not build"; }
 }
 
-# suite <preset> <label>: through ctest; programs report their single cases beside ctest's own report.
+# suite <preset> <label> [report]: through ctest; programs report their single cases beside ctest's report.
 suite() {
-  local cases=$reports/cases/$1.$2
+  local name=${3:-$1.$2}
+  local cases=$reports/cases/$name
   mkdir -p "$cases"
   GTEST_OUTPUT=xml:$cases/ CONTAINERPILOT_CASES=$cases ctest --test-dir "$root/build/$1" -L "^$2\$" \
     --no-tests=error --output-on-failure --timeout 900 --parallel "$CONTAINERPILOT_JOBS" \
-    --output-junit "$reports/$1.$2.xml" || ok=false
+    --output-junit "$reports/$name.xml" || ok=false
 }
 
 rm -rf "$reports"
@@ -66,6 +72,11 @@ if wants lint; then
   build dev
   suite dev lint
 fi
+if [ -n "$tidy" ]; then
+  say "clang-tidy"
+  build dev
+  suite dev tidy
+fi
 if wants package; then
   say "package tests"
   build dev
@@ -76,6 +87,14 @@ if wants integration; then
   build release containerpilot
   build dev
   CONTAINERPILOT_BINARY=$root/build/release/agent/containerpilot suite dev integration
+fi
+if [ -n "$static" ]; then
+  say "the static file"
+  agent/packaging/deps.sh --static || die "static dependencies do not build"
+  build static containerpilot
+  build dev
+  CONTAINERPILOT_BINARY=$root/build/static/agent/containerpilot suite dev program static.program
+  suite dev reproducible
 fi
 if [ -n "$sanitize" ]; then
   for preset in asan tsan; do

@@ -6,9 +6,9 @@ Nothing waits for a fixed time: every wait is for a condition, with a deadline.
 """
 from .agent import BINARY, Agent, run_to_end
 from .consul import Consul
-from .proc import children, descendants, open_files, state, status_field
+from .proc import GLIBC_SIGNALS, children, descendants, open_files, state, status_field
 from .runner import main
 from .wait import Timeout, free_port, free_ports, http_call, until
 
-__all__ = ["Agent", "BINARY", "Consul", "Timeout", "children", "descendants", "free_port", "free_ports",
+__all__ = ["Agent", "BINARY", "Consul", "GLIBC_SIGNALS", "Timeout", "children", "descendants", "free_port", "free_ports",
            "http_call", "main", "open_files", "run_to_end", "state", "status_field", "until"]

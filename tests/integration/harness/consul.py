@@ -29,10 +29,11 @@ class Consul:
     """`with Consul() as consul:` answers on consul.address until the block ends.
 
     Health queries answer from `services` (name -> list of (id, address, port)); change it with set_service,
-    which wakes waiting queries. `refuse` (a function of Call) may give another status for a call.
+    which wakes waiting queries. `refuse` (a function of Call) may give another status for a call. `tls`, an
+    ssl.SSLContext, makes it speak HTTPS.
     """
 
-    def __init__(self, port=0):
+    def __init__(self, port=0, tls=None):
         self.calls = []
         self.services = {}
         self.index = 1
@@ -61,6 +62,8 @@ class Consul:
             allow_reuse_address = True
 
         self._server = Server(("127.0.0.1", port), Handler)
+        if tls:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self.port = self._server.server_address[1]
         self.address = f"127.0.0.1:{self.port}"
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})

@@ -2,6 +2,9 @@
 import os
 import pathlib
 
+# 32 and 33 as bits of SigIgn: glibc's own, which its posix_spawn leaves ignored; no program can use them.
+GLIBC_SIGNALS = 0b11 << 31
+
 
 def status_field(pid, name):
     """One line of /proc/PID/status: status_field(pid, "SigBlk")."""
