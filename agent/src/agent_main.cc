@@ -60,7 +60,12 @@ int print_problems(const LoadResult& loaded) {
     std::fprintf(stderr, "%s\n", with_excerpt(problem).c_str());
   for (const Problem& problem : loaded.errors)
     std::fprintf(stderr, "%s\n", with_excerpt(problem).c_str());
-  return loaded.plan ? 0 : 1;
+  if (!loaded.plan) return 1;
+  if (const Status status = App::can_run(*loaded.plan); !status) {
+    std::fprintf(stderr, "%s\n", status.error().text().c_str());
+    return 1;
+  }
+  return 0;
 }
 
 int render(const CommandLine& line, const LoadOptions& options) {

@@ -50,6 +50,27 @@ App::~App() = default;
 
 // ---- start ----
 
+Status App::can_run(const Plan& plan) {
+  for (const JobPlan& job : plan.jobs) {
+    if (job.spec.when.kind == Trigger::Kind::kSchedule) {
+      return Error(Errc::kInvalid,
+                   "cannot run job '" + job.spec.name +
+                       "': schedules are not supported yet; accepted: 'interval', or an event");
+    }
+    if (job.spec.notify) {
+      return Error(Errc::kInvalid,
+                   "cannot run job '" + job.spec.name +
+                       "': 'notify' is not supported yet; accepted: a 'health' check");
+    }
+  }
+  if (plan.catalog.kind == discovery::CatalogSpec::Kind::kEtcd) {
+    return Error(Errc::kInvalid,
+                 "cannot use etcd as a catalog yet; accepted: 'consul', or catalog: \"embedded\" "
+                 "or \"none\"");
+  }
+  return ok();
+}
+
 Status App::start(Plan plan) {
   set_environment(plan);
   if (Status status = open(plan); !status) return status;
@@ -267,6 +288,7 @@ Result<std::string> App::reload() {
   if (supervisor_.shutting_down())
     return refuse(Error(Errc::kUnavailable, "cannot reload: the agent is shutting down"));
   Plan& next = *loaded.plan;
+  if (const Status status = can_run(next); !status) return refuse(Error(status.error()));
   if (next.signals_reload != plan_.signals_reload) {
     return refuse(
         Error(Errc::kInvalid, "cannot reload: the configuration is of another generation now"));

@@ -205,6 +205,14 @@ void Job::start_run(EventId cause) {
     return;
   }
   last_start_error_.clear();
+  if (!spec_.output.file.empty() && !output_file_) {
+    auto file = open_log_file(spec_.output.file);
+    if (!file) {
+      start_failed(std::move(file).error().during("cannot start job '" + spec_.name + "'"));
+      return;
+    }
+    output_file_ = std::move(file).value();
+  }
   const bool pipes = !spec_.output.raw;
   auto process = ctx_.launcher.start({.spec = *spec_.exec,
                                       .environment = child_environment(),
@@ -244,6 +252,8 @@ void Job::read_output(UniqueFd fd) {
   source.job = spec_.name;
   source.pid = process_->pid();
   source.merge_json = spec_.output.merge_json;
+  source.file = output_file_;
+  source.bare = output_file_ != nullptr;
   // Readers outlive the run: a daemon it left behind may still write. The oldest make room.
   if (readers_.size() >= kMaxLingeringReaders) readers_.pop_front();
   readers_.emplace_back(

@@ -11,6 +11,7 @@
 
 #include "containerpilot/supervisor/event_bus.h"
 #include "containerpilot/supervisor/line_reader.h"
+#include "containerpilot/supervisor/log.h"
 #include "containerpilot/supervisor/supervisor.h"
 #include "health_monitor.h"
 #include "restart_budget.h"
@@ -147,6 +148,7 @@ class Job {
   std::unique_ptr<Process>
       survivors_;  // of the run that was stopped: its leader is gone, its group not
   TimePoint kill_at_{};
+  std::shared_ptr<LogFile> output_file_;
   std::list<LineReader> readers_;
   TimePoint run_started_{};
   Watch run_timeout_;
