@@ -2,6 +2,7 @@
 
 #include "consul_catalog.h"
 #include "containerpilot/discovery/catalog.h"
+#include "etcd_catalog.h"
 
 namespace containerpilot::discovery {
 
@@ -19,8 +20,16 @@ Result<std::unique_ptr<Catalog>> make_catalog(Reactor& reactor, const CatalogSpe
       self.address = spec.embedded.listen;
       return consul(std::move(self), "embedded catalog at " + spec.embedded.listen);
     }
-    case CatalogSpec::Kind::kEtcd:
-      return Error(Errc::kInvalid, "cannot use etcd as a catalog yet: use 'consul' or 'embedded'");
+    case CatalogSpec::Kind::kEtcd: {
+      if (spec.etcd.endpoints.empty()) {
+        return Error(Errc::kInvalid,
+                     "cannot use etcd: no endpoint is given, like 'http://etcd:2379'");
+      }
+      std::string name = "etcd at " + spec.etcd.endpoints.front();
+      if (spec.etcd.endpoints.size() > 1) name += " and others";
+      return std::unique_ptr<Catalog>(
+          std::make_unique<EtcdCatalog>(reactor, spec.etcd, std::move(name), calls, polls));
+    }
     case CatalogSpec::Kind::kNone:
       break;
   }

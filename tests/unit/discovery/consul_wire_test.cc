@@ -5,6 +5,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "mutate.h"
+
 namespace containerpilot::discovery {
 namespace {
 
@@ -107,44 +109,6 @@ TEST(DecodeHealthService, NamesThePathOfTheBadField) {
   EXPECT_THAT(decode_health_service("[{}]").error().text(), HasSubstr("'/0/Service' is missing"));
   EXPECT_THAT(decode_health_service("<html>").error().text(), HasSubstr("not JSON"));
   EXPECT_THAT(decode_health_service("").error().text(), HasSubstr("empty"));
-}
-
-/// Puts every kind of value in the place of every value of a document, and removes each, in turn.
-template <class Visit>
-void mutate(const json& document, const Visit& visit) {
-  const std::vector<json> values = {nullptr,
-                                    true,
-                                    -1,
-                                    65536,
-                                    1e300,
-                                    "text",
-                                    json::array(),
-                                    json::object(),
-                                    json::array({1}),
-                                    std::string(5000, 'x'),
-                                    {{"k", 1}}};
-  const json flat = document.flatten();
-  std::set<std::string> places = {""};
-  for (const auto& [place, value] : flat.items()) {
-    for (std::string p = place; !p.empty(); p.erase(p.rfind('/'))) places.insert(p);
-  }
-  for (const std::string& place : places) {
-    for (const json& value : values) {
-      json changed = document;
-      changed[json::json_pointer(place)] = value;
-      visit(changed.dump());
-    }
-    if (place.empty()) continue;
-    json changed = document;
-    const json::json_pointer pointer(place);
-    json& parent = changed[pointer.parent_pointer()];
-    if (parent.is_object()) {
-      parent.erase(pointer.back());
-    } else {
-      parent.erase(std::stoul(pointer.back()));
-    }
-    visit(changed.dump());
-  }
 }
 
 template <class T>
