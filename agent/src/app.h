@@ -32,7 +32,8 @@ class App {
   App(const App&) = delete;
   App& operator=(const App&) = delete;
 
-  /// Refuses what a valid plan may ask for and this version cannot do yet. Errors: kInvalid, naming the job.
+  /// Refuses what a valid plan may ask for and this version cannot do yet. Errors: kInvalid, naming
+  /// the job.
   static Status can_run(const Plan& plan);
   /// Opens every port and socket, then starts the jobs. Errors: what cannot be opened; nothing was
   /// started then.
