@@ -63,11 +63,6 @@ Status App::can_run(const Plan& plan) {
                        "': 'notify' is not supported yet; accepted: a 'health' check");
     }
   }
-  if (plan.catalog.kind == discovery::CatalogSpec::Kind::kEtcd) {
-    return Error(Errc::kInvalid,
-                 "cannot use etcd as a catalog yet; accepted: 'consul', or catalog: \"embedded\" "
-                 "or \"none\"");
-  }
   return ok();
 }
 

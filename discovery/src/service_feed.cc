@@ -122,7 +122,10 @@ void ServiceFeed::hear(Result<Snapshot> answer) {
   waiting_ = false;
   if (!answer) {
     index_ = 0;
-    ask_at(reactor_.now() + backoff_.next());
+    // In an outage the catalog's availability says when; only a refusal is this feed's own.
+    const Errc code = answer.error().code();
+    const bool outage = code == Errc::kUnavailable || code == Errc::kTimeout || code == Errc::kIo;
+    ask_at(reactor_.now() + (outage ? Duration{0} : backoff_.next()));
     return on_answer_(std::move(answer).error());
   }
   backoff_.reset();
