@@ -52,11 +52,11 @@ class Stopping(unittest.TestCase):
             return time.monotonic() - started
 
     def test_sigterm_to_exit_takes_less_than_100_ms(self):  # 3.8.0 always slept 5 s (D23)
-        # The best of three: what is measured is ours, not what else the machine does meanwhile.
-        self.assertLess(min(self.stop_seconds(signal.SIGTERM) for _ in range(3)), 0.1)
+        # The best of five: what is measured is ours, not what else the machine does meanwhile.
+        self.assertLess(min(self.stop_seconds(signal.SIGTERM) for _ in range(5)), 0.1)
 
     def test_sigint_is_the_same(self):
-        self.assertLess(min(self.stop_seconds(signal.SIGINT) for _ in range(3)), 0.1)
+        self.assertLess(min(self.stop_seconds(signal.SIGINT) for _ in range(5)), 0.1)
 
     def test_a_job_that_ignores_sigterm_is_killed_after_its_stop_timeout(self):
         with harness.Agent({"jobs": [{"name": "deaf", "stopTimeout": "300ms", "exec": [
@@ -137,9 +137,9 @@ class NothingLeaks(unittest.TestCase):
 
             def starts():
                 return next(job["Starts"] for job in agent.status()["Jobs"] if job["Name"] == "quick")
-            harness.until(lambda: starts() > 10, "the first runs")
+            harness.until(lambda: starts() > 10, "the first runs", timeout=30)
             before = len(harness.open_files(agent.pid))
-            harness.until(lambda: starts() > 110, "a hundred more")
+            harness.until(lambda: starts() > 110, "a hundred more", timeout=60)
             harness.until(lambda: len(harness.open_files(agent.pid)) <= before + 6 and
                           len(harness.children(agent.pid)) <= 2, "no more files or children than before")
 

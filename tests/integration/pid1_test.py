@@ -9,16 +9,14 @@ import harness
 
 ORPHANS = 1000
 # Double-forks: each middle process ends at once, so its child is handed to PID 1.
-ORPHAN_MAKER = f"""#!/usr/bin/env python3
-import os
-for _ in range({ORPHANS}):
-    if os.fork() == 0:
-        if os.fork() == 0:
-            os._exit(7)
-        os._exit(0)
-for _ in range({ORPHANS}):
-    os.wait()
-print("orphans made", flush=True)
+ORPHAN_MAKER = f"""#!/bin/sh
+i=0
+while [ $i -lt {ORPHANS} ]; do
+  (exit 7 &) &
+  i=$((i + 1))
+done
+wait
+echo orphans made
 """
 
 
@@ -31,9 +29,9 @@ class Pid1(unittest.TestCase):
             self.assertEqual(len(harness.children(agent.pid)), 1)
 
     def test_a_thousand_orphans_leave_no_zombie(self):
-        with harness.Agent({"jobs": [{"name": "maker", "exec": ["./maker.py"]},
+        with harness.Agent({"jobs": [{"name": "maker", "exec": ["./maker.sh"]},
                                      {"name": "stay", "exec": ["sleep", "1000"]}]},
-                           files={"maker.py": ORPHAN_MAKER}, pid1=True) as agent:
+                           files={"maker.sh": ORPHAN_MAKER}, pid1=True) as agent:
             agent.wait_log("orphans made", timeout=60)
             harness.until(lambda: len(harness.children(agent.pid)) == 1, "all orphans reaped", timeout=30)
             self.assertTrue(agent.running())
@@ -63,7 +61,7 @@ class Pid1(unittest.TestCase):
                 started = time.monotonic()
                 self.assertEqual(agent.stop(), 0)
                 return time.monotonic() - started
-        self.assertLess(min(seconds() for _ in range(3)), 0.1)
+        self.assertLess(min(seconds() for _ in range(5)), 0.1)
 
     def test_sighup_and_sigusr2_start_their_jobs(self):
         with harness.Agent({"jobs": [
@@ -92,7 +90,7 @@ class AllExitCodes(unittest.TestCase):
         jobs = [{"name": f"code-{code}", "exec": ["sh", "-c", f"exit {code}"]} for code in range(256)]
         jobs.append({"name": "stay", "exec": ["sleep", "1000"]})
         with harness.Agent({"jobs": jobs, "telemetry": {}}) as agent:
-            agent.wait_ready()
+            agent.wait_ready(timeout=60)
 
             def codes():
                 ends = {job["Name"]: job.get("LastExit", {}).get("Code") for job in agent.status()["Jobs"]}

@@ -135,7 +135,8 @@ class Agent:
 
     def job(self, name):
         """What /status says about a job."""
-        return next(job for job in self.status()["Jobs"] + self.status()["Services"] if job["Name"] == name)
+        status = self.status()
+        return next(job for job in (status["Jobs"] or []) + (status["Services"] or []) if job["Name"] == name)
 
     def metric(self, series):
         """The value of a series as /metrics writes it, None when it is not there."""
