@@ -6,10 +6,10 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <utility>
 
 #include "containerpilot/supervisor/unique_fd.h"
+#include "errno_text.h"
 
 namespace containerpilot::detail {
 
@@ -38,7 +38,7 @@ Result<std::string> read_small_file(const std::string& path) {
     const Errc code = error == ENOENT   ? Errc::kNotFound
                       : error == EACCES ? Errc::kDenied
                                         : Errc::kIo;
-    return Error(code, "cannot open env file '" + path + "': " + std::strerror(error), error);
+    return Error(code, "cannot open env file '" + path + "': " + errno_text(error), error);
   }
   struct stat info {};
   if (::fstat(fd.get(), &info) != 0 || !S_ISREG(info.st_mode)) {
@@ -49,8 +49,7 @@ Result<std::string> read_small_file(const std::string& path) {
   while (size < text.size()) {
     const ssize_t n = ::read(fd.get(), text.data() + size, text.size() - size);
     if (n < 0)
-      return Error(Errc::kIo, "cannot read env file '" + path + "': " + std::strerror(errno),
-                   errno);
+      return Error(Errc::kIo, "cannot read env file '" + path + "': " + errno_text(errno), errno);
     if (n == 0) break;
     size += static_cast<std::size_t>(n);
   }

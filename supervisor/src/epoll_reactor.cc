@@ -20,6 +20,7 @@
 
 #include "containerpilot/supervisor/reactor.h"
 #include "containerpilot/supervisor/unique_fd.h"
+#include "errno_text.h"
 
 namespace containerpilot {
 
@@ -44,7 +45,7 @@ WallTime read_wall_clock() { return std::chrono::system_clock::now(); }
 double seconds(Duration d) { return std::chrono::duration<double>(d).count(); }
 
 Error system_error(const std::string& what) {
-  return Error(Errc::kIo, "cannot create " + what + ": " + std::strerror(errno), errno);
+  return Error(Errc::kIo, "cannot create " + what + ": " + detail::errno_text(errno), errno);
 }
 
 siginfo_t to_siginfo(const signalfd_siginfo& from) {

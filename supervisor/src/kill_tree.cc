@@ -69,6 +69,7 @@ std::vector<Entry> read_all() {
   std::vector<Entry> entries;
   const std::unique_ptr<DIR, int (*)(DIR*)> proc(::opendir("/proc"), ::closedir);
   if (!proc) return entries;
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody else has this DIR
   while (const dirent* item = ::readdir(proc.get())) {
     const std::string_view name = item->d_name;
     pid_t pid = 0;

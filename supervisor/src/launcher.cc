@@ -14,6 +14,7 @@
 #include "cgroup_tree.h"
 #include "child_environment.h"
 #include "containerpilot/supervisor/process.h"
+#include "errno_text.h"
 #include "kill_tree.h"
 #include "program.h"
 #include "reaper.h"
@@ -31,12 +32,12 @@ constexpr std::string_view kRunVariable = "CONTAINERPILOT_RUN";
 Status pidfd_signal(int pidfd, int signo) {
   if (::syscall(SYS_pidfd_send_signal, pidfd, signo, nullptr, 0) == 0 || errno == ESRCH)
     return ok();
-  return Error(Errc::kDenied, ::strerror(errno), errno);
+  return Error(Errc::kDenied, errno_text(errno), errno);
 }
 
 Status kill_signal(pid_t pid, int signo) {
   if (::kill(pid, signo) == 0 || errno == ESRCH) return ok();
-  return Error(Errc::kDenied, ::strerror(errno), errno);
+  return Error(Errc::kDenied, errno_text(errno), errno);
 }
 
 /// What handle and reaper know of one child.
@@ -75,7 +76,7 @@ struct Child {
                         : said.error == EAGAIN                          ? Errc::kUnavailable
                                                                         : Errc::kIo;
       failure =
-          Error(code, "cannot " + steps[step].purpose + ": " + ::strerror(said.error), said.error);
+          Error(code, "cannot " + steps[step].purpose + ": " + errno_text(said.error), said.error);
     } else {
       failure = explain_exec_failure(program, said.error);
     }
@@ -325,7 +326,7 @@ Status RealLauncher::spawn(const Request& request, Child& child,
   }
   if (!spec.cwd.empty() && ::access(spec.cwd.c_str(), X_OK) != 0) {
     return Error(errno == EACCES ? Errc::kDenied : Errc::kNotFound,
-                 "cannot enter cwd '" + spec.cwd + "': " + ::strerror(errno), errno);
+                 "cannot enter cwd '" + spec.cwd + "': " + errno_text(errno), errno);
   }
   return explain_exec_failure(file, error);
 }
@@ -351,12 +352,11 @@ std::string describe(const ExitStatus& status) {
 Result<std::unique_ptr<Launcher>> make_launcher(Reactor& reactor) {
   // PID 1 gets every orphan anyway.
   if (::getpid() != 1 && ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) {
-    return Error(Errc::kIo,
-                 "cannot become the reaper of orphans: " + std::string(::strerror(errno)), errno);
+    return Error(Errc::kIo, "cannot become the reaper of orphans: " + errno_text(errno), errno);
   }
   UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
   if (!null.valid())
-    return Error(Errc::kIo, "cannot open '/dev/null': " + std::string(::strerror(errno)), errno);
+    return Error(Errc::kIo, "cannot open '/dev/null': " + errno_text(errno), errno);
   return std::unique_ptr<Launcher>(std::make_unique<RealLauncher>(reactor, std::move(null)));
 }
 

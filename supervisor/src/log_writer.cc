@@ -10,6 +10,8 @@
 #include <string_view>
 #include <thread>
 
+#include "errno_text.h"
+
 namespace containerpilot {
 
 namespace {
@@ -96,7 +98,7 @@ Result<UniqueFd> LogWriter::open_file(const std::string& path) {
   const Errc code = error == ENOENT                                       ? Errc::kNotFound
                     : error == EACCES || error == EPERM || error == EROFS ? Errc::kDenied
                                                                           : Errc::kIo;
-  return Error(code, "cannot open log file '" + path + "': " + std::strerror(error), error);
+  return Error(code, "cannot open log file '" + path + "': " + detail::errno_text(error), error);
 }
 
 Status LogWriter::reopen(const std::shared_ptr<LogFile>& file) {

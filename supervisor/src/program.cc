@@ -16,6 +16,7 @@
 
 #include "child_environment.h"
 #include "containerpilot/supervisor/unique_fd.h"
+#include "errno_text.h"
 
 namespace containerpilot::detail {
 
@@ -106,8 +107,6 @@ std::optional<std::string> elf_interpreter(const Head& head) {
   return std::nullopt;
 }
 
-std::string system_text(int error) { return std::strerror(error); }
-
 Error explain_missing(const std::string& path, int error) {
   const auto head = read_head(path);
   if (!head) return {Errc::kNotFound, "no such file: '" + path + "'", error};
@@ -149,7 +148,7 @@ Error explain_denied(const std::string& path, int error) {
       }
     }
   }
-  return {Errc::kDenied, "'" + path + "' may not be executed: " + system_text(error), error};
+  return {Errc::kDenied, "'" + path + "' may not be executed: " + errno_text(error), error};
 }
 
 Error explain_format(const std::string& path, int error) {
@@ -209,7 +208,7 @@ Error explain_exec_failure(const std::string& path, int error) {
     case ENOTDIR:
     case ELOOP:
     case ENAMETOOLONG:
-      return {Errc::kNotFound, "no such file: '" + path + "': " + system_text(error), error};
+      return {Errc::kNotFound, "no such file: '" + path + "': " + errno_text(error), error};
     case E2BIG:
       return {Errc::kInvalid,
               "arguments and environment of '" + path + "' are too large for the kernel", error};
@@ -222,9 +221,9 @@ Error explain_exec_failure(const std::string& path, int error) {
       return {Errc::kUnavailable, "not enough memory", error};
     case EMFILE:
     case ENFILE:
-      return {Errc::kUnavailable, "no file descriptors are left: " + system_text(error), error};
+      return {Errc::kUnavailable, "no file descriptors are left: " + errno_text(error), error};
     default:
-      return {Errc::kIo, "'" + path + "': " + system_text(error), error};
+      return {Errc::kIo, "'" + path + "': " + errno_text(error), error};
   }
 }
 

@@ -130,7 +130,7 @@ bool do_step(std::string_view key, std::string_view value) {
   // posix_spawn gave us an empty mask and default handlers; main may have changed that since.
   sigset_t none;
   sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
   for (int signo = 1; signo < NSIG; ++signo) ::signal(signo, SIG_DFL);
   ::fcntl(detail::kShimReportFd, F_SETFD, FD_CLOEXEC);
   int step = 0;
@@ -162,6 +162,24 @@ void run_shim_if_asked(int argc, char** argv) {
 
 namespace detail {
 
+namespace {
+
+Error unknown_limit(const std::string& name) {
+  std::string known;
+  for (const LimitName& limit : kLimitNames) {
+    known.append(known.empty() ? "" : ", ").append(limit.name);
+  }
+  return {Errc::kInvalid, "no limit '" + name + "'; accepted are " + known};
+}
+
+ShimStep limit_step(const std::string& name, int resource, const ResourceLimit& limit) {
+  const std::string values = std::to_string(limit.soft) + ":" + std::to_string(limit.hard);
+  return {"rlimit=" + std::to_string(resource) + ":" + values,
+          "set the limit '" + name + "' to " + values};
+}
+
+}  // namespace
+
 Result<std::vector<ShimStep>> shim_steps(const ProcessSpec& spec, const Identity& identity,
                                          const std::string& cgroup) {
   std::vector<ShimStep> steps;
@@ -172,15 +190,8 @@ Result<std::vector<ShimStep>> shim_steps(const ProcessSpec& spec, const Identity
   }
   for (const auto& [name, limit] : spec.rlimits) {
     const auto resource = parse_rlimit_name(name);
-    if (!resource) {
-      std::string known;
-      for (const LimitName& other : kLimitNames)
-        known.append(known.empty() ? "" : ", ").append(other.name);
-      return Error(Errc::kInvalid, "no limit '" + name + "'; accepted are " + known);
-    }
-    const std::string values = std::to_string(limit.soft) + ":" + std::to_string(limit.hard);
-    steps.push_back({"rlimit=" + std::to_string(*resource) + ":" + values,
-                     "set the limit '" + name + "' to " + values});
+    if (!resource) return unknown_limit(name);
+    steps.push_back(limit_step(name, *resource, limit));
   }
   if (spec.umask)
     steps.push_back({"umask=" + std::to_string(*spec.umask), "set umask " + octal(*spec.umask)});

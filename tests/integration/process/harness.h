@@ -25,7 +25,7 @@ class LoopTest : public ::testing::Test {
  protected:
   LoopTest();
   /// Turns the loop until `done` or the deadline; false at the deadline.
-  bool run_until(const std::function<bool()>& done, Duration deadline = std::chrono::seconds(20));
+  bool run_until(const std::function<bool()>& done, Duration deadline = std::chrono::seconds(60));
   std::unique_ptr<EpollReactor> loop;
 };
 

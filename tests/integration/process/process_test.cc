@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "cgroup_tree.h"
 #include "harness.h"
 #include "support/fd_leak.h"
 #include "support/temp_dir.h"
@@ -182,6 +183,19 @@ TEST_P(Trees, AreKilledInOnExitWhenTheLeaderIsGone) {
       *loop, process->take_stdout(),
       [&](std::string_view line) { escaped = std::stoi(std::string(line)); }, nullptr);
   EXPECT_TRUE(run_until([&] { return over && escaped != 0 && !alive(escaped); }));
+}
+
+TEST_F(Processes, LiveInACgroupOfTheirOwnAndLeaveNoneBehind) {
+  const auto tree = detail::CgroupTree::create();
+  if (!tree) GTEST_SKIP() << "no writable cgroup v2 with cgroup.kill";
+  const auto run =
+      start(ProcessSpec{.argv = {"sh", "-c", "cat /proc/self/cgroup; exec sleep 1000"}}, true);
+  const auto is_own = [](const std::string& line) {
+    return line.starts_with("0::") && line.find("/containerpilot.") != line.npos;
+  };
+  ASSERT_TRUE(run_until([&] { return std::any_of(run->out.begin(), run->out.end(), is_own); }));
+  run->process->kill_tree();
+  ASSERT_TRUE(run_until([&] { return run->ended(); }));
 }
 
 INSTANTIATE_TEST_SUITE_P(WithAndWithoutCgroup, Trees, ::testing::Bool(),

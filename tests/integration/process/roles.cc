@@ -173,7 +173,7 @@ int as_init(const Arguments&) {
   loop->observe_turns([&](Duration, Duration) {
     if (exit && launcher->orphans() == 1000) loop->stop();
   });
-  const Watch limit = loop->after(std::chrono::seconds(20), [&] { loop->stop(); });
+  const Watch limit = loop->after(std::chrono::seconds(50), [&] { loop->stop(); });
   loop->run();
   say("pid " + std::to_string(::getpid()) + " reaped " + std::to_string(launcher->orphans()));
   say(::waitpid(-1, nullptr, WNOHANG) == -1 && errno == ECHILD ? "nobody is left"
