@@ -144,21 +144,23 @@ Watch ConsulCatalog::own_entries(OwnEntriesDone done) {
                             }
                           });
   };
-  const auto where = [this](const std::string& target) {
-    return "cannot read the answer of " + base_url_ + target;
+  // It answers, only not with what we understand: that is no outage, and beats go on.
+  const auto cannot_tell = [this](const Error& error, const std::string& target) {
+    return Error(Errc::kNotFound,
+                 "cannot read the answer of " + base_url_ + target + ": " + error.text());
   };
-  *step = get("/v1/agent/services", [get, where, step = std::weak_ptr(step),
+  *step = get("/v1/agent/services", [get, cannot_tell, step = std::weak_ptr(step),
                                      done = std::move(done)](Result<std::string> services_body) {
     if (!services_body) return done(std::move(services_body).error());
     auto services = decode_agent_services(services_body.value());
-    if (!services) return done(std::move(services).error().during(where("/v1/agent/services")));
+    if (!services) return done(cannot_tell(services.error(), "/v1/agent/services"));
     const auto alive = step.lock();
     if (!alive) return;
-    *alive = get("/v1/agent/checks", [where, services = std::move(services).value(),
+    *alive = get("/v1/agent/checks", [cannot_tell, services = std::move(services).value(),
                                       done](Result<std::string> checks_body) {
       if (!checks_body) return done(std::move(checks_body).error());
       const auto checks = decode_agent_checks(checks_body.value());
-      if (!checks) return done(Error(checks.error()).during(where("/v1/agent/checks")));
+      if (!checks) return done(cannot_tell(checks.error(), "/v1/agent/checks"));
       done(merge_own_entries(services, checks.value()));
     });
   });
@@ -177,8 +179,8 @@ Watch ConsulCatalog::query(const Query& query, std::uint64_t index, Duration wai
     if (!checked) return done(std::move(checked).error());
     auto instances = decode_health_service(checked.value().body);
     if (!instances) {
-      return done(std::move(instances).error().during(what + ": cannot read the answer of " +
-                                                      base_url_ + target));
+      return done(Error(Errc::kInvalid, what + ": cannot read the answer of " + base_url_ + target +
+                                            ": " + instances.error().text()));
     }
     done(Snapshot{index_of(checked.value()), std::move(instances).value()});
   };
