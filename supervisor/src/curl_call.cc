@@ -4,9 +4,9 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstring>
 #include <memory>
 #include <string_view>
+#include <system_error>
 
 #include "socket_address.h"
 
@@ -191,7 +191,8 @@ void CurlCall::set_headers(const HttpUrl& url) {
   if (find_header(request_.headers, "Content-Type") == nullptr) append(headers_, "Content-Type:");
   for (const auto& [name, value] : request_.headers) {
     // "Name;" is curl's way to say a header without a value.
-    append(headers_, value.empty() ? name + ";" : name + ": " + value);
+    std::string line = name;
+    append(headers_, line.append(value.empty() ? ";" : ": ").append(value));
   }
   if (!request_.tls.server_name.empty() && find_header(request_.headers, "Host") == nullptr) {
     append(headers_, "Host: " + bracketed(url.host) + ":" + std::to_string(url.port));
@@ -287,7 +288,7 @@ std::string CurlCall::cause(CURLcode code) const {
   std::string text = error_[0] != '\0' ? error_ : curl_easy_strerror(code);
   if (sys_errno != 0 &&
       (code == CURLE_COULDNT_CONNECT || code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR)) {
-    text = std::strerror(static_cast<int>(sys_errno));
+    text = std::generic_category().message(static_cast<int>(sys_errno));
   } else if (code == CURLE_OPERATION_TIMEDOUT) {
     text = "not connected within " + std::to_string(milliseconds(request_.connect_timeout)) + "ms";
   } else if (code == CURLE_GOT_NOTHING) {

@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 
 #include <cerrno>
-#include <cstring>
+#include <system_error>
 
 #include "socket_address.h"
 
@@ -15,7 +15,7 @@ namespace {
 
 Error cannot_listen(const std::string& address, int sys_errno) {
   Errc code = Errc::kIo;
-  std::string why = std::strerror(sys_errno);
+  std::string why = std::generic_category().message(sys_errno);
   if (sys_errno == EADDRINUSE) {
     code = Errc::kUnavailable;
     why = "another process listens there";

@@ -2,8 +2,8 @@
 #include <sys/socket.h>
 
 #include <cerrno>
-#include <cstring>
 #include <deque>
+#include <system_error>
 
 #include "probe_task.h"
 #include "socket_address.h"
@@ -21,7 +21,7 @@ std::string text_of(int sys_errno) {
     case EAGAIN:
       return "its queue of waiting connections is full";
     default:
-      return std::strerror(sys_errno);
+      return std::generic_category().message(sys_errno);
   }
 }
 
