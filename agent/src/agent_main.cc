@@ -10,6 +10,7 @@
 #include "app.h"
 #include "command_line.h"
 #include "containerpilot/agent/config.h"
+#include "containerpilot/agent/explain.h"
 #include "containerpilot/agent/main.h"
 #include "containerpilot/agent/template.h"
 #include "containerpilot/agent/version.h"
@@ -65,6 +66,19 @@ int print_problems(const LoadResult& loaded) {
     std::fprintf(stderr, "%s\n", status.error().text().c_str());
     return 1;
   }
+  return 0;
+}
+
+/// -check and -explain: the report of what was asked for on stdout.
+int look(const CommandLine& line, const LoadOptions& options) {
+  const LoadResult loaded = load_config(config_sources(line.configs), options);
+  if (line.command == CommandLine::Command::kCheck) {
+    std::fputs(check_report(loaded).c_str(), stdout);
+    return loaded.plan ? 0 : 1;
+  }
+  if (const int code = print_problems(loaded); code != 0) return code;
+  const auto explain = line.json ? explain_json : explain_text;
+  std::fputs(explain(*loaded.plan, options.addresses).c_str(), stdout);
   return 0;
 }
 
@@ -131,8 +145,8 @@ int fail(const Error& error) {
 
 int run_agent(const CommandLine& line, LoadOptions options, Environment environment) {
   // Templates see the agent's pid as generation 2 scripts expect it, on reloads too.
-  const ConfigSource source = config_source(line.configs.front());
-  LoadResult loaded = load_config(source, options);
+  const std::vector<ConfigSource> sources = config_sources(line.configs);
+  LoadResult loaded = load_config(sources, options);
   if (const int code = print_problems(loaded); code != 0) return code;
   if (const Status status = configure_log(loaded.plan->logging); !status)
     return fail(status.error());
@@ -152,7 +166,7 @@ int run_agent(const CommandLine& line, LoadOptions options, Environment environm
     again.environment = current.all();
     if (auto addresses = discovery::list_addresses())
       again.addresses = std::move(addresses).value();
-    return load_config(source, again);
+    return load_config(sources, again);
   };
   App app(*reactor.value(), *launcher.value(), *resolver.value(), *http.value(),
           std::move(environment), options.hostname, load);
@@ -209,7 +223,7 @@ int agent_main(int argc, char** argv) {
   if (line.command == Command::kTemplate) return render(line, options);
   if (line.command == Command::kCheck || line.command == Command::kExplain) {
     options.check = true;
-    return print_problems(load_config(config_source(line.configs.front()), options));
+    return look(line, options);
   }
   return run_agent(line, std::move(options), std::move(environment));
 }

@@ -79,9 +79,7 @@ std::string socket_path(const CommandLine& line, const LoadOptions& options,
       it != options.environment.end() && !it->second.empty()) {
     return it->second;
   }
-  const ConfigSource source =
-      line.configs.empty() ? ConfigSource{} : config_source(line.configs.front());
-  ControlSocket socket = find_control_socket(source, options);
+  ControlSocket socket = find_control_socket(config_sources(line.configs), options);
   if (!socket.problem.empty()) {
     std::fprintf(stderr, "%s: %s; trying %s\n", flag.c_str(), socket.problem.c_str(),
                  socket.path.c_str());

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <utility>
 
-#include "config/utf8.h"
+#include "template/utf8.h"
 
 namespace containerpilot::agent {
 
@@ -240,7 +240,7 @@ std::optional<std::vector<std::string>> to_argv(const Node& node) {
   }
   if (node.text.empty()) return std::nullopt;
   // Trimmed of all white space, as the original did, but split at the plain space only.
-  std::string_view rest = trim_unicode_space(node.text);
+  std::string_view rest = tmpl::trim_space(node.text);
   std::vector<std::string> out;
   while (true) {
     const std::size_t space = rest.find(' ');

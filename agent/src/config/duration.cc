@@ -8,7 +8,7 @@
 #include <optional>
 #include <utility>
 
-#include "config/utf8.h"
+#include "config/problems.h"
 
 namespace containerpilot::agent {
 

@@ -10,7 +10,8 @@
 #include <utility>
 #include <vector>
 
-#include "config/utf8.h"
+#include "config/problems.h"
+#include "template/utf8.h"
 
 namespace containerpilot::agent {
 
@@ -71,8 +72,8 @@ class Parser {
         limits_(limits),
         text_(source_.text) {}
 
-  std::variant<const Node*, SyntaxError> run() {
-    const Node* top = parse();
+  std::variant<Node*, SyntaxError> run() {
+    Node* top = parse();
     if (error_) return std::move(*error_);
     return top;
   }
@@ -83,7 +84,7 @@ class Parser {
     Node* last = nullptr;
   };
 
-  const Node* parse() {
+  Node* parse() {
     if (!skip_space()) return nullptr;
     Node* top = value(nullptr);
     while (top != nullptr && !stack_.empty()) {
@@ -152,10 +153,10 @@ class Parser {
         at_ += 2;
         const std::optional<char32_t> unit = hex4();
         if (!unit) return std::nullopt;
-        append_utf8(decoded, *unit);
+        tmpl::append_rune(decoded, *unit);
       } else if (static_cast<unsigned char>(k) >= 0x80) {
-        const Utf8Char next = decode_utf8(text_, at_);
-        if (is_space(next.code)) break;
+        const tmpl::Rune next = tmpl::decode_rune(std::string_view(text_).substr(at_));
+        if (is_space(next.value)) break;
         if (!next.valid) {
           refuse("a bare key holds bytes that are not UTF-8");
           return std::nullopt;
@@ -367,10 +368,10 @@ class Parser {
         if (!escape(decoded)) return std::nullopt;
         plain_from = at_;
       } else if (static_cast<unsigned char>(c) >= 0x80) {
-        const Utf8Char next = decode_utf8(text_, at_);
+        const tmpl::Rune next = tmpl::decode_rune(std::string_view(text_).substr(at_));
         if (!next.valid) {
           flush();
-          append_utf8(decoded, kReplacementCharacter);
+          tmpl::append_rune(decoded, tmpl::kReplacementRune);
           plain_from = at_ + next.size;
         }
         at_ += next.size;
@@ -397,7 +398,7 @@ class Parser {
       const int high = at_ + 1 < text_.size() ? hex_digit(text_[at_ + 1]) : -1;
       const int low = at_ + 2 < text_.size() ? hex_digit(text_[at_ + 2]) : -1;
       if (high < 0 || low < 0) return refuse("\\x wants two hexadecimal digits");
-      append_utf8(out, static_cast<char32_t>(high * 16 + low));
+      tmpl::append_rune(out, static_cast<char32_t>(high * 16 + low));
       at_ += 3;
       source_.beyond_json = true;
       return true;
@@ -410,9 +411,9 @@ class Parser {
       source_.beyond_json = true;
       return true;
     }
-    const Utf8Char next = decode_utf8(text_, at_);
+    const tmpl::Rune next = tmpl::decode_rune(std::string_view(text_).substr(at_));
     at_ += next.size;
-    if (is_line_end(next.code)) {  // a continued line
+    if (is_line_end(next.value)) {  // a continued line
       source_.beyond_json = true;
       if (c == '\r' && peek() == '\n') ++at_;
       return true;
@@ -437,7 +438,7 @@ class Parser {
         out += '\v';
         break;
       default:
-        append_utf8(out, next.valid ? next.code : kReplacementCharacter);
+        tmpl::append_rune(out, next.valid ? next.value : tmpl::kReplacementRune);
     }
     if (std::string_view("\"\\/bfnrt").find(c) == std::string_view::npos)
       source_.beyond_json = true;
@@ -451,7 +452,7 @@ class Parser {
     char32_t code = *unit;
     if (code >= 0xD800 && code <= 0xDFFF) {
       const std::size_t before_second = at_;
-      code = kReplacementCharacter;
+      code = tmpl::kReplacementRune;
       if (*unit < 0xDC00 && text_.compare(at_, 2, "\\u") == 0) {
         at_ += 2;
         const std::optional<char32_t> second = hex4();
@@ -463,7 +464,7 @@ class Parser {
         }
       }
     }
-    append_utf8(out, code);
+    tmpl::append_rune(out, code);
     return true;
   }
 
@@ -494,8 +495,8 @@ class Parser {
         ++at_;
         continue;
       }
-      const Utf8Char next = decode_utf8(text_, at_);
-      if (!next.valid || !is_space(next.code)) return true;
+      const tmpl::Rune next = tmpl::decode_rune(std::string_view(text_).substr(at_));
+      if (!next.valid || !is_space(next.value)) return true;
       source_.beyond_json = true;
       at_ += next.size;
     }
@@ -515,8 +516,8 @@ class Parser {
     if (kind != '/') return refuse("a lone '/': comments are '// …' or '/* … */'");
     at_ = start + 2;
     while (at_ < text_.size()) {
-      const Utf8Char next = decode_utf8(text_, at_);
-      if (is_line_end(next.code)) break;
+      const tmpl::Rune next = tmpl::decode_rune(std::string_view(text_).substr(at_));
+      if (is_line_end(next.value)) break;
       at_ += next.size;
     }
     return true;
@@ -561,7 +562,7 @@ class Parser {
     if (at_ >= text_.size()) return "the end of the text";
     const char c = text_[at_];
     if (is_ascii_identifier_char(c)) return "'" + word_at(at_) + "'";
-    const Utf8Char next = decode_utf8(text_, at_);
+    const tmpl::Rune next = tmpl::decode_rune(std::string_view(text_).substr(at_));
     return "'" + printable(std::string_view(text_).substr(at_, next.size)) + "'";
   }
 
@@ -593,8 +594,8 @@ class Parser {
 
 }  // namespace
 
-std::variant<const Node*, SyntaxError> parse_json5(Tree& tree, std::uint16_t source,
-                                                   const Json5Limits& limits) {
+std::variant<Node*, SyntaxError> parse_json5(Tree& tree, std::uint16_t source,
+                                             const Json5Limits& limits) {
   return Parser(tree, source, limits).run();
 }
 

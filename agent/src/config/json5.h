@@ -23,7 +23,7 @@ struct Json5Limits {
 /// Parses source `source` of `tree` and adds its values there. Accepts what the JSON5 specification
 /// accepts and what ContainerPilot 3.8.0 accepted beyond it: lone surrogates and invalid UTF-8 in
 /// strings become U+FFFD; of duplicate keys the last one counts (the others are left out).
-std::variant<const Node*, SyntaxError> parse_json5(Tree& tree, std::uint16_t source,
-                                                   const Json5Limits& limits = {});
+std::variant<Node*, SyntaxError> parse_json5(Tree& tree, std::uint16_t source,
+                                             const Json5Limits& limits = {});
 
 }  // namespace containerpilot::agent

@@ -1,12 +1,16 @@
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <utility>
 
+#include "config/compatibility.h"
 #include "config/generation.h"
 #include "config/json5.h"
+#include "config/merge.h"
 #include "config/plan_context.h"
 #include "config/v3_config.h"
 #include "containerpilot/agent/config.h"
@@ -33,12 +37,36 @@ Result<std::string> read_file(const std::string& path) {
   return text;
 }
 
-Result<std::string> read_source(const ConfigSource& source) {
-  return source.path.empty() ? Result<std::string>(source.text) : read_file(source.path);
-}
-
 std::string name_of(const ConfigSource& source) {
   return source.path.empty() ? "<inline>" : source.path;
+}
+
+Result<std::string> read_source(const ConfigSource& source) {
+  if (source.path.empty()) return source.text;
+  return read_file(source.path);
+}
+
+/// A folder stands for its *.json5 and *.json files, in the order of their names.
+Result<std::vector<ConfigSource>> expand(const ConfigSource& source) {
+  namespace fs = std::filesystem;
+  std::error_code code;
+  if (source.path.empty() || !fs::is_directory(source.path, code)) return std::vector{source};
+  std::vector<std::string> paths;
+  for (fs::directory_iterator at(source.path, code), end; !code && at != end; at.increment(code)) {
+    const fs::path& path = at->path();
+    const bool config = path.extension() == ".json5" || path.extension() == ".json";
+    if (config && path.filename().native().front() != '.') paths.push_back(path.native());
+  }
+  if (code)
+    return Error(Errc::kIo, "cannot read config folder '" + source.path + "': " + code.message());
+  if (paths.empty()) {
+    return Error(Errc::kNotFound,
+                 "config folder '" + source.path + "' holds no *.json5 and no *.json file");
+  }
+  std::sort(paths.begin(), paths.end());
+  std::vector<ConfigSource> out;
+  for (std::string& path : paths) out.push_back({std::move(path), "", source.old_form});
+  return out;
 }
 
 /// One load, from text to plan.
@@ -46,10 +74,13 @@ class Loader {
  public:
   explicit Loader(const LoadOptions& options) : options_(options) {}
 
-  LoadResult load(const ConfigSource& source) {
+  LoadResult load(const std::vector<ConfigSource>& sources) {
     std::optional<Plan> plan;
-    if (const Node* top = parse(source); top != nullptr) plan = make_plan(*top, source);
     LoadResult result;
+    if (const Node* top = parse(sources); top != nullptr) {
+      plan = make_plan(*top, sources);
+      if (options_.check) result.differences = compatibility_notes(tree_, *top, plan->generation);
+    }
     if (!problems_.failed()) result.plan = std::move(plan);
     if (result.plan) result.plan->secrets = secrets_;
     result.errors = problems_.take_errors();
@@ -59,8 +90,37 @@ class Loader {
     return result;
   }
 
-  /// File, template and JSON5; null after reporting.
-  const Node* parse(const ConfigSource& source) {
+  /// All sources merged into one tree; null after reporting.
+  const Node* parse(const std::vector<ConfigSource>& sources) {
+    if (sources.empty()) {
+      problems_.error("no configuration is given; accepted: -config, or $CONTAINERPILOT");
+    }
+    Node* base = nullptr;
+    bool good = true;
+    for (const ConfigSource& source : sources) {
+      const Result<std::vector<ConfigSource>> files = expand(source);
+      if (!files) {
+        problems_.error(files.error().text());
+        return nullptr;
+      }
+      for (const ConfigSource& file : files.value()) {
+        Node* top = parse(file);
+        good = good && top != nullptr;
+        if (base != nullptr && top != nullptr) {
+          merge(*base, *top);
+        } else if (top != nullptr) {
+          base = top;
+        }
+      }
+    }
+    return good ? base : nullptr;
+  }
+
+  [[nodiscard]] std::vector<Problem> take_errors() { return problems_.take_errors(); }
+
+ private:
+  /// File, template and JSON5 of one file; null after reporting.
+  Node* parse(const ConfigSource& source) {
     Result<std::string> text = read_source(source);
     if (!text) {
       problems_.error(text.error().text());
@@ -78,7 +138,7 @@ class Loader {
       problems_.error_at(index, error->offset, error->message);
       return nullptr;
     }
-    const Node* top = std::get<const Node*>(parsed);
+    Node* top = std::get<Node*>(parsed);
     if (!top->is(Node::Kind::kObject)) {
       problems_.error(*top, "found " + describe(*top), "an object: { … }");
       return nullptr;
@@ -86,9 +146,6 @@ class Loader {
     return top;
   }
 
-  [[nodiscard]] std::vector<Problem> take_errors() { return problems_.take_errors(); }
-
- private:
   Result<std::string> render(const std::string& text) {
     TemplateOptions options;
     options.read_file = [this](const std::string& path) {
@@ -110,9 +167,9 @@ class Loader {
                        message == std::string::npos ? text : text.substr(message + 2));
   }
 
-  Plan make_plan(const Node& top, const ConfigSource& source) {
+  Plan make_plan(const Node& top, const std::vector<ConfigSource>& sources) {
     PlanContext context{problems_, options_};
-    const Detected detected = detect_generation(problems_, tree_, top, source, options_);
+    const Detected detected = detect_generation(problems_, tree_, top, sources.front(), options_);
     if (detected.generation == Generation::kV3) {
       V3Config config;
       object<V3Config>(v3_block()).parse(problems_, top, config);
@@ -155,6 +212,26 @@ ConfigSource config_source(std::string_view value) {
   return {std::string(value), "", false};
 }
 
+std::vector<ConfigSource> config_sources(const std::vector<std::string>& values) {
+  std::vector<ConfigSource> out;
+  for (const std::string& value : values) out.push_back(config_source(value));
+  return out;
+}
+
+std::string check_report(const LoadResult& result) {
+  std::string out;
+  for (const Problem& problem : result.errors) out += with_excerpt(problem) + "\n";
+  for (const Problem& problem : result.warnings) out += with_excerpt(problem) + "\n";
+  if (result.differences.empty()) return out;
+  out += "\ndiffers from the original for this file:\n";
+  for (const Problem& difference : result.differences) {
+    out += "  " + difference.file + ":" + std::to_string(difference.line) + " " + difference.path +
+           ": " + difference.message + "\n    to keep the old behaviour: " + difference.accepted +
+           "\n";
+  }
+  return out;
+}
+
 Result<std::string> render_config(const ConfigSource& source, const LoadOptions& options) {
   const Result<std::string> text = read_source(source);
   if (!text) return text;
@@ -165,14 +242,18 @@ Result<std::string> render_config(const ConfigSource& source, const LoadOptions&
   return rendered;
 }
 
+LoadResult load_config(const std::vector<ConfigSource>& sources, const LoadOptions& options) {
+  return Loader(options).load(sources);
+}
 LoadResult load_config(const ConfigSource& source, const LoadOptions& options) {
-  return Loader(options).load(source);
+  return load_config(std::vector{source}, options);
 }
 
-ControlSocket find_control_socket(const ConfigSource& source, const LoadOptions& options) {
+ControlSocket find_control_socket(const std::vector<ConfigSource>& sources,
+                                  const LoadOptions& options) {
   ControlSocket out{Plan().control_socket, ""};
   Loader loader(options);
-  const Node* top = loader.parse(source);
+  const Node* top = loader.parse(sources);
   if (top == nullptr) {
     out.problem = one_line(loader.take_errors().front());
     return out;

@@ -33,9 +33,7 @@ discovery::WatchSpec make_v3_watch(PlanContext& context, const WatchConfig& conf
 
 // v3_catalog.cc
 discovery::CatalogSpec make_v3_catalog(PlanContext& context, const V3Config& config);
-/// `verify_by_default`: 3.x did not check certificates unless told to; 2.x did.
-discovery::ConsulSpec make_consul(PlanContext& context, const Value<ConsulValue>& value,
-                                  bool verify_by_default);
+discovery::ConsulSpec make_consul(PlanContext& context, const Value<ConsulValue>& value);
 discovery::EtcdSpec make_etcd(PlanContext& context, const EtcdConfig& config);
 
 // v2_plan.cc

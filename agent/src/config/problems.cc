@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "config/utf8.h"
+#include "template/utf8.h"
 
 namespace containerpilot::agent {
 
@@ -53,6 +53,35 @@ void Problems::add(Problem::Severity severity, const Node& node, std::uint32_t o
                   tree_.excerpt(node.source, offset)});
   if (list.size() == kMostProblems)
     list.back().message += " (and more: only the first 200 are told)";
+}
+
+std::string printable(std::string_view text) {
+  static constexpr std::string_view kHex = "0123456789abcdef";
+  std::string out;
+  for (std::size_t at = 0; at < text.size();) {
+    const tmpl::Rune next = tmpl::decode_rune(text.substr(at));
+    if (next.value < 0x20 || next.value == 0x7F) {
+      switch (next.value) {
+        case '\n':
+          out += "\\n";
+          break;
+        case '\r':
+          out += "\\r";
+          break;
+        case '\t':
+          out += "\\t";
+          break;
+        default:
+          out += "\\x";
+          out += kHex[next.value >> 4U];
+          out += kHex[next.value & 0xFU];
+      }
+    } else {
+      tmpl::append_rune(out, next.value);
+    }
+    at += next.size;
+  }
+  return out;
 }
 
 std::string describe(const Node& node) {

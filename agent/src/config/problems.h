@@ -45,6 +45,8 @@ class Problems {
   std::vector<Problem> warnings_;
 };
 
+/// For messages: control characters become escapes, bytes that are not UTF-8 U+FFFD.
+std::string printable(std::string_view text);
 /// For messages: '"5 s"', '5.5', 'true', 'null', 'a list', 'an object'. Secrets print as ***.
 std::string describe(const Node& node);
 

@@ -4,8 +4,6 @@
 #include <numeric>
 #include <optional>
 
-#include "config/utf8.h"
-
 namespace containerpilot::agent {
 
 namespace {

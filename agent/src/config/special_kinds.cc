@@ -77,25 +77,6 @@ Kind<Limit> limit_kind() {
                           });
 }
 
-const Block& restarts_block() {
-  static const Block block =
-      BlockOf<RestartsObject>("restarts", "How often and how fast a job is started again.")
-          .field("limit", &RestartsObject::limit, limit_kind(), "\"unlimited\"",
-                 "Restarts after the first run.")
-          .since_4()
-          .field("delay", &RestartsObject::delay, duration(Duration{0}), "\"100ms\"",
-                 "Wait before the second restart in a row after failures; doubled each time.")
-          .since_4()
-          .field("maxDelay", &RestartsObject::max_delay, duration(Duration{0}), "\"30s\"",
-                 "Where the doubling ends.")
-          .since_4()
-          .field("resetAfter", &RestartsObject::reset_after, duration(Duration{0}), "\"10s\"",
-                 "A run this long forgets earlier failures.")
-          .since_4()
-          .build();
-  return block;
-}
-
 // ---- signals ----
 
 constexpr std::array<std::pair<std::string_view, int>, 31> kSignals = {{
@@ -218,6 +199,27 @@ struct HttpObject {
   Value<TextMap> headers;
 };
 
+}  // namespace
+
+const Block& restarts_block() {
+  static const Block block =
+      BlockOf<RestartsObject>("restarts", "How often and how fast a job is started again.")
+          .field("limit", &RestartsObject::limit, limit_kind(), "\"unlimited\"",
+                 "Restarts after the first run.")
+          .since_4()
+          .field("delay", &RestartsObject::delay, duration(Duration{0}), "\"100ms\"",
+                 "Wait before the second restart in a row after failures; doubled each time.")
+          .since_4()
+          .field("maxDelay", &RestartsObject::max_delay, duration(Duration{0}), "\"30s\"",
+                 "Where the doubling ends.")
+          .since_4()
+          .field("resetAfter", &RestartsObject::reset_after, duration(Duration{0}), "\"10s\"",
+                 "A run this long forgets earlier failures.")
+          .since_4()
+          .build();
+  return block;
+}
+
 const Block& http_block() {
   static const Block block =
       BlockOf<HttpObject>("http", "A GET request that must succeed.")
@@ -233,8 +235,6 @@ const Block& http_block() {
           .build();
   return block;
 }
-
-}  // namespace
 
 Kind<RestartsConfig> restarts_kind() {
   Kind<RestartsConfig> kind;

@@ -15,6 +15,7 @@ namespace containerpilot::agent {
 
 /// "unlimited", "never", a number of restarts, or {limit, delay, maxDelay, resetAfter}.
 Kind<RestartsConfig> restarts_kind();
+const Block& restarts_block();
 /// "SIGQUIT", "QUIT" or a number.
 Kind<int> signal_kind();
 /// Octal digits, "022".
@@ -23,6 +24,7 @@ Kind<std::string> umask_kind();
 Kind<std::map<std::string, ResourceLimit>> rlimits_kind();
 /// "http://…", or {url, status, headers, match}.
 Kind<HttpProbe> http_probe_kind();
+const Block& http_block();
 /// "host:port"
 Kind<TcpProbe> tcp_probe_kind();
 /// A path.

@@ -47,6 +47,7 @@ class Translation {
     make_catalog();
     plan_.logging = make_logging(context_, *config_.logging);
     check_log_output();
+    add_pre_start();
     if (config_.stop_timeout && *config_.stop_timeout != 0s)
       plan_.stop_timeout = *config_.stop_timeout;
     for (const V2ServiceConfig& service : *config_.services) add_service(service);
@@ -68,7 +69,7 @@ class Translation {
     }
     if (config_.consul) {
       catalog.kind = discovery::CatalogSpec::Kind::kConsul;
-      catalog.consul = make_consul(context_, config_.consul, true);
+      catalog.consul = make_consul(context_, config_.consul);
     } else if (config_.etcd) {
       catalog.kind = discovery::CatalogSpec::Kind::kEtcd;
       catalog.etcd = make_etcd(context_, *config_.etcd);
@@ -165,7 +166,6 @@ class Translation {
     out.when.kind = Trigger::Kind::kInterval;
     out.when.interval = *task.frequency;
     out.when.first_run_at_once = false;
-    out.when.events.clear();
     out.exec_timeout = task.timeout ? *task.timeout : *task.frequency;
     out.restarts.limit = Limit{Limit::kUnlimited};
     out.paused_in_maintenance = true;
@@ -221,6 +221,20 @@ class Translation {
     }
   }
 
+  void add_pre_start() {
+    const Value<Argv>& pre_start = config_.pre_start ? config_.pre_start : config_.on_start;
+    if (config_.on_start) {
+      context_.problems.warning(*config_.on_start.node,
+                                config_.pre_start ? "'onStart' is ignored beside 'preStart'"
+                                                  : "'onStart' is the old name of 'preStart'");
+    }
+    if (!pre_start) return;
+    JobSpec first = job(kPreStart, *pre_start);
+    first.output.raw = true;
+    first.on_failure = EndAction::kShutdown;
+    plan_.pre_start = std::move(first);
+  }
+
   /// The main application; without a command a job that only waits to be stopped, so that preStop
   /// has something to precede.
   void add_main_and_hooks() {
@@ -237,16 +251,6 @@ class Translation {
       add_hook(kPostStop, *config_.post_stop, EventCode::kStopped);
       plan_.jobs.back().spec.on_failure = EndAction::kShutdown;  // its code becomes the agent's
     }
-    const Value<Argv>& pre_start = config_.pre_start ? config_.pre_start : config_.on_start;
-    if (config_.on_start) {
-      context_.problems.warning(*config_.on_start.node,
-                                config_.pre_start ? "'onStart' is ignored beside 'preStart'"
-                                                  : "'onStart' is the old name of 'preStart'");
-    }
-    if (!pre_start) return;
-    JobSpec& first = plan_.pre_start.emplace(job(kPreStart, *pre_start));
-    first.output.raw = true;
-    first.on_failure = EndAction::kShutdown;
   }
 
   void add_hook(const char* name, const Argv& argv, EventCode code) {

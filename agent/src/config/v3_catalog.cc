@@ -52,8 +52,7 @@ void check_readable(PlanContext& context, const std::string& path, const Node& a
 }
 
 /// Consul's variables override what the file says.
-TlsSpec make_consul_tls(PlanContext& context, const TlsConfig& config, const Node& at,
-                        bool verify_by_default) {
+TlsSpec make_consul_tls(PlanContext& context, const TlsConfig& config, const Node& at) {
   TlsSpec tls;
   tls.ca_file = or_env(config.ca_file, context.env("CONSUL_CACERT"));
   tls.ca_path = or_env(config.ca_path, context.env("CONSUL_CAPATH"));
@@ -63,7 +62,7 @@ TlsSpec make_consul_tls(PlanContext& context, const TlsConfig& config, const Nod
   if (const std::size_t colon = tls.server_name.rfind(':'); colon != std::string::npos) {
     tls.server_name.erase(colon);
   }
-  tls.verify = config.verify ? *config.verify : verify_by_default;
+  tls.verify = !config.verify || *config.verify;
   const std::string verify = lower_case(context.env("CONSUL_HTTP_SSL_VERIFY"));
   if (verify == "1" || verify == "true") tls.verify = true;
   if (verify == "0" || verify == "false") tls.verify = false;
@@ -99,8 +98,7 @@ void make_builtin(PlanContext& context, const Value<CatalogValue>& value, Catalo
 
 }  // namespace
 
-ConsulSpec make_consul(PlanContext& context, const Value<ConsulValue>& value,
-                       bool verify_by_default) {
+ConsulSpec make_consul(PlanContext& context, const Value<ConsulValue>& value) {
   ConsulSpec spec;
   const Node& at = *value.node;
   std::string address;
@@ -126,13 +124,7 @@ ConsulSpec make_consul(PlanContext& context, const Value<ConsulValue>& value,
   split_address(context, spec, at);
   if (const std::string_view token = context.env("CONSUL_HTTP_TOKEN"); !token.empty())
     spec.token = token;
-  spec.tls =
-      make_consul_tls(context, *config.tls, config.tls ? *config.tls.node : at, verify_by_default);
-  if (spec.scheme == "https" && !spec.tls.verify) {
-    context.problems.warning(at,
-                             "the certificate of the Consul server is not checked, as in 3.x; "
-                             "tls: {verify: true} checks it");
-  }
+  spec.tls = make_consul_tls(context, *config.tls, config.tls ? *config.tls.node : at);
   return spec;
 }
 
@@ -175,7 +167,7 @@ CatalogSpec make_v3_catalog(PlanContext& context, const V3Config& config) {
   }
   if (config.consul) {
     out.kind = CatalogSpec::Kind::kConsul;
-    out.consul = make_consul(context, config.consul, false);
+    out.consul = make_consul(context, config.consul);
   } else if (config.etcd) {
     out.kind = CatalogSpec::Kind::kEtcd;
     out.etcd = make_etcd(context, *config.etcd);

@@ -19,7 +19,7 @@ Kind<HeldState> held_state() {
 
 const Block& output_block() {
   static const Block block =
-      BlockOf<OutputConfig>("logging", "Where the output of a check goes.")
+      BlockOf<OutputConfig>("health.logging", "Where the output of a check goes.")
           .field("raw", &OutputConfig::raw, boolean(), "false",
                  "Pass output to the agent's own stdout and stderr, untouched.")
           .build();
@@ -28,7 +28,7 @@ const Block& output_block() {
 
 const Block& job_logging_block() {
   static const Block block =
-      BlockOf<JobLoggingConfig>("logging", "Where the output of a job goes.")
+      BlockOf<JobLoggingConfig>("jobs.logging", "Where the output of a job goes.")
           .field("raw", &JobLoggingConfig::raw, boolean(), "false",
                  "Pass output to the agent's own stdout and stderr, untouched.")
           .field("file", &JobLoggingConfig::file, some_text(), "",
@@ -47,6 +47,7 @@ const Block& probe_block() {
       BlockOf<ProbeConfig>("probe", "Asks without starting a process.")
           .field("http", &ProbeConfig::http, http_probe_kind(), "",
                  "GET this; passes on status 200 to 399.")
+          .of(http_block())
           .since_4()
           .field("tcp", &ProbeConfig::tcp, tcp_probe_kind(), "", "Connect to this `host:port`.")
           .since_4()
@@ -95,7 +96,7 @@ const Block& health_block() {
 
 const Block& source_block() {
   static const Block block =
-      BlockOf<SourceConfig>("source", "One event to wait for.")
+      BlockOf<SourceConfig>("when.source", "One event to wait for.")
           .field("source", &SourceConfig::source, some_text(), "\"global\"",
                  "A job, `watch.NAME`, `lock.NAME`, `global`, `SIGHUP` or `SIGUSR2`.")
           .since_4()
@@ -155,7 +156,7 @@ const Block& when_block() {
 
 const Block& consul_extras_block() {
   static const Block block =
-      BlockOf<ConsulExtrasConfig>("consul", "Extra fields of the catalog entry.")
+      BlockOf<ConsulExtrasConfig>("jobs.consul", "Extra fields of the catalog entry.")
           .field("enableTagOverride", &ConsulExtrasConfig::enable_tag_override, boolean(), "false",
                  "Let others change the tags in the catalog.")
           .field("deregisterCriticalServiceAfter", &ConsulExtrasConfig::deregister_after, text(),
@@ -172,7 +173,7 @@ Kind<EndAction> end_action() {
 
 const Block& tls_block() {
   static const Block block =
-      BlockOf<TlsConfig>("tls", "TLS towards the catalog.")
+      BlockOf<TlsConfig>("consul.tls", "TLS towards the catalog.")
           .field("cafile", &TlsConfig::ca_file, text(), "$CONSUL_CACERT", "Certificates to trust.")
           .field("capath", &TlsConfig::ca_path, text(), "$CONSUL_CAPATH", "A folder of them.")
           .field("clientcert", &TlsConfig::client_cert, text(), "$CONSUL_CLIENT_CERT",
@@ -180,7 +181,7 @@ const Block& tls_block() {
           .field("clientkey", &TlsConfig::client_key, text(), "$CONSUL_CLIENT_KEY", "Its key.")
           .field("servername", &TlsConfig::server_name, text(), "$CONSUL_TLS_SERVER_NAME",
                  "Name the server must prove.")
-          .field("verify", &TlsConfig::verify, boolean(), "$CONSUL_HTTP_SSL_VERIFY, else false",
+          .field("verify", &TlsConfig::verify, boolean(), "$CONSUL_HTTP_SSL_VERIFY, else true",
                  "Check the server's certificate.")
           .build();
   return block;
@@ -224,7 +225,7 @@ const Block& etcd_block() {
 
 const Block& embedded_block() {
   static const Block block =
-      BlockOf<EmbeddedConfig>("embedded", "A catalog inside the agent, for one machine.")
+      BlockOf<EmbeddedConfig>("catalog.embedded", "A catalog inside the agent, for one machine.")
           .field("listen", &EmbeddedConfig::listen, some_text(), "\"127.0.0.1:8500\"",
                  "`address:port`; port 0 for a free one.")
           .since_4()
@@ -348,6 +349,7 @@ const Block& v3_job_block() {
           .field("restarts", &JobConfig::restarts, restarts_kind(),
                  "\"never\"; with `when.interval` or `when.schedule`: \"unlimited\"",
                  "How often it is started again after it ended.")
+          .of(restarts_block())
           .field("stopTimeout", &JobConfig::stop_timeout, duration(), "the agent's `stopTimeout`",
                  "From the stop signal to SIGKILL.")
           .field("stopSignal", &JobConfig::stop_signal, signal_kind(), "\"SIGTERM\"",

@@ -55,6 +55,7 @@ const Block& sensor_probe_block() {
   static const Block block =
       BlockOf<ProbeConfig>("source", "Asks without starting a process.")
           .field("http", &ProbeConfig::http, http_probe_kind(), "", "GET this and read the body.")
+          .of(http_block())
           .since_4()
           .field("tcp", &ProbeConfig::tcp, tcp_probe_kind(), "",
                  "Seconds to connect to this `host:port`.")
@@ -68,7 +69,7 @@ const Block& sensor_probe_block() {
 
 const Block& sensor_when_block() {
   static const Block block =
-      BlockOf<SensorWhenConfig>("when", "Measure only as long as something is so.")
+      BlockOf<SensorWhenConfig>("sensors.when", "Measure only as long as something is so.")
           .field("source", &SensorWhenConfig::source, some_text(), "",
                  "A job, `watch.NAME` or `lock.NAME`.")
           .required()
@@ -86,7 +87,7 @@ const Block& sensor_when_block() {
 
 const Block& trigger_block() {
   static const Block block =
-      BlockOf<TriggerConfig>("triggers", "What one instance should carry.")
+      BlockOf<TriggerConfig>("scaling.triggers", "What one instance should carry.")
           .field("metric", &TriggerConfig::metric, some_text(), "", "An exported metric.")
           .required()
           .since_4()
@@ -105,7 +106,8 @@ const Block& trigger_block() {
 
 const Block& stabilization_block() {
   static const Block block =
-      BlockOf<StabilizationConfig>("stabilization", "How long a new recommendation must stand.")
+      BlockOf<StabilizationConfig>("scaling.stabilization",
+                                   "How long a new recommendation must stand.")
           .field("up", &StabilizationConfig::up, duration(0s), "\"0s\"", "Before more instances.")
           .since_4()
           .field("down", &StabilizationConfig::down, duration(0s), "\"5m\"", "Before fewer.")
@@ -172,7 +174,7 @@ Kind<bool> moved_sensors() {
 
 const Block& server_tls_block() {
   static const Block block =
-      BlockOf<ServerTlsConfig>("tls", "Serve HTTPS.")
+      BlockOf<ServerTlsConfig>("telemetry.tls", "Serve HTTPS.")
           .field("cert", &ServerTlsConfig::cert_file, some_text(), "",
                  "File with the certificate chain.")
           .required()

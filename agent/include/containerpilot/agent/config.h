@@ -9,6 +9,7 @@
 #include "containerpilot/agent/plan.h"
 #include "containerpilot/agent/problem.h"
 #include "containerpilot/discovery/interfaces.h"
+#include "containerpilot/supervisor/result.h"
 
 namespace containerpilot::agent {
 
@@ -24,6 +25,7 @@ struct ConfigSource {
 /// What `-config VALUE` or $CONTAINERPILOT means: "file://PATH", inline text (anything with a '{'
 /// in it), or a path. Pure.
 ConfigSource config_source(std::string_view value);
+std::vector<ConfigSource> config_sources(const std::vector<std::string>& values);
 
 struct LoadOptions {
   std::map<std::string, std::string, std::less<>> environment;
@@ -43,10 +45,20 @@ struct LoadResult {
   std::optional<Plan> plan;  ///< set if and only if `errors` is empty
   std::vector<Problem> errors;
   std::vector<Problem> warnings;
+  /// Where ours differs on purpose from the program this file was written for; `accepted` says how
+  /// to keep the old behaviour. Filled for -check only.
+  std::vector<Problem> differences;
 };
 
-/// Reads, renders, parses and validates; finds all problems, not only the first. Reads files,
-/// nothing else; never throws. Any thread.
+/// What -check prints: every error and warning with its line and a caret, then "differs from the
+/// original for this file" with the differences.
+std::string check_report(const LoadResult& result);
+
+/// Reads, renders, parses and validates; finds all problems, not only the first. Several sources
+/// are merged in order, later ones winning (rules in agent/README.md); a folder stands for its
+/// *.json5 and
+/// *.json files by name. Reads files, nothing else; never throws. Any thread.
+LoadResult load_config(const std::vector<ConfigSource>& sources, const LoadOptions& options);
 LoadResult load_config(const ConfigSource& source, const LoadOptions& options);
 
 /// The configuration as text, its template rendered, nothing more (-template). Errors: kIo,
@@ -59,6 +71,7 @@ struct ControlSocket {
   std::string path;     ///< the default path when the configuration cannot be read
   std::string problem;  ///< why the default was taken; empty when it was not
 };
-ControlSocket find_control_socket(const ConfigSource& source, const LoadOptions& options);
+ControlSocket find_control_socket(const std::vector<ConfigSource>& sources,
+                                  const LoadOptions& options);
 
 }  // namespace containerpilot::agent

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "containerpilot/agent/plan.h"
+#include "containerpilot/discovery/interfaces.h"
+
+namespace containerpilot::agent {
+
+// What -explain prints: the resolved plan. Tokens, passwords, variables with such names and values
+// read from secret files appear as "***". Pure; any thread.
+
+/// For people: what runs when, what is watched and measured, which address each service gets and
+/// why.
+std::string explain_text(const Plan& plan,
+                         const std::vector<discovery::InterfaceAddress>& addresses);
+
+/// The same as JSON, indented, ending in a newline. Durations are strings ("1m30s").
+std::string explain_json(const Plan& plan,
+                         const std::vector<discovery::InterfaceAddress>& addresses);
+
+}  // namespace containerpilot::agent

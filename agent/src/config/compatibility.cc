@@ -1,0 +1,131 @@
+#include "config/compatibility.h"
+
+#include <string>
+#include <string_view>
+
+#include "config/coerce.h"
+#include "config/schema.h"
+
+namespace containerpilot::agent {
+
+namespace {
+
+enum class Era : std::uint8_t { kOld, kV3 };  // generations 1 and 2, or 3
+
+struct Entry {
+  Era era;
+  std::string_view path;                   ///< of the key, lower case; a list's elements are "[]"
+  std::string_view title;                  ///< as in CHANGELOG.md
+  std::string_view keep;                   ///< how to keep the old behaviour
+  bool (*applies)(const Node&) = nullptr;  ///< looks at the value; null: always
+};
+
+bool is_https(const Node& node) {
+  return node.is(Node::Kind::kString) && node.text.substr(0, 8) == "https://";
+}
+
+bool has_key(const Node& node, std::string_view key) {
+  for (const Node& member : node) {
+    if (lower_case(member.key) == key) return true;
+  }
+  return false;
+}
+bool has_no_threshold(const Node& health) {
+  return health.is(Node::Kind::kObject) && !has_key(health, "failurethreshold");
+}
+
+bool has_large_number(const Node& argv) {
+  for (const Node& word : argv) {
+    if (word.is(Node::Kind::kNumber) && word.number >= 1e6) return true;
+  }
+  return false;
+}
+
+constexpr std::string_view kRestartTitle =
+    "A crashed job that fails again and again waits before it is restarted";
+constexpr std::string_view kReloadTitle = "Reload leaves unchanged jobs running";
+constexpr std::string_view kHttpsTitle = "`https` to Consul checks the certificate";
+constexpr std::string_view kHealthTitle = "A failing check makes the service critical";
+constexpr std::string_view kFirstCheckTitle = "The first check runs right after the start";
+constexpr std::string_view kNumbersTitle = "Large whole numbers in commands print as digits";
+constexpr std::string_view kGoMetricsTitle = "No `go_*` metrics";
+constexpr std::string_view kEtcdTitle = "etcd is spoken to by its v3 API";
+constexpr std::string_view kSignalTitle =
+    "An application killed by a signal ends the agent with 128 + signal";
+
+constexpr std::string_view kKeepHttps = "consul: {address: …, tls: {verify: false}}";
+constexpr std::string_view kKeepRestarts = R"(restarts: {limit: "unlimited", delay: "0s"})";
+constexpr std::string_view kKeepThreshold =
+    "health: {failureThreshold: …} sets how many failures it takes";
+constexpr std::string_view kNoWayBack = "nothing to keep";
+
+constexpr Entry kEntries[] = {
+    {Era::kV3, "consul", kHttpsTitle, kKeepHttps, is_https},
+    {Era::kV3, "jobs", kReloadTitle, "restart the agent or the job instead"},
+    {Era::kV3, "jobs[].restarts", kRestartTitle, kKeepRestarts},
+    {Era::kV3, "jobs[].health", kHealthTitle, kKeepThreshold, has_no_threshold},
+    {Era::kV3, "jobs[].health.interval", kFirstCheckTitle, kNoWayBack},
+    {Era::kV3, "jobs[].exec", kNumbersTitle, "write the argument as a string", has_large_number},
+    {Era::kV3, "telemetry", kGoMetricsTitle, kNoWayBack},
+    {Era::kOld, "services[].health", kHealthTitle, "a larger ttl forgives more failures"},
+    {Era::kOld, "services[].poll", kFirstCheckTitle, kNoWayBack},
+    {Era::kOld, "coprocesses[].restarts", kRestartTitle, kNoWayBack},
+    {Era::kOld, "coprocesses", kReloadTitle, "restart the agent or the job instead"},
+    {Era::kOld, "coprocesses[].command", kNumbersTitle, "write the argument as a string",
+     has_large_number},
+    {Era::kOld, "tasks[].command", kNumbersTitle, "write the argument as a string",
+     has_large_number},
+    {Era::kOld, "telemetry", kGoMetricsTitle, kNoWayBack},
+    {Era::kOld, "etcd", kEtcdTitle, "switch etcd's v3 API on (it is by default since 3.0)"},
+    {Era::kOld, "poststop", kSignalTitle, kNoWayBack},
+};
+
+/// "jobs[].health.interval": the path without indexes, in lower case.
+std::string pattern_of(const std::string& parent, const Node& node) {
+  if (node.parent->is(Node::Kind::kArray)) return parent + "[]";
+  return (parent.empty() ? "" : parent + ".") + lower_case(node.key);
+}
+
+constexpr int kDeepest = 6;  // no key of a configuration lies deeper
+
+struct Walk {
+  const Tree& tree;
+  Era era;
+  std::vector<Problem>& out;
+
+  void below(const Node& node, const std::string& path, int depth) {
+    if (depth > kDeepest) return;
+    for (const Node& child : node) {
+      const std::string pattern = pattern_of(path, child);
+      for (const Entry& entry : kEntries) note(entry, pattern, child);
+      below(child, pattern, depth + 1);
+    }
+  }
+
+  void note(const Entry& entry, const std::string& pattern, const Node& node) {
+    if (entry.era != era || entry.path != pattern || node.is(Node::Kind::kNull)) return;
+    if (entry.applies != nullptr && !entry.applies(node)) return;
+    for (const Problem& told : out) {
+      if (told.message == entry.title) return;  // once is enough, at its first place
+    }
+    const Position at = tree.position(node.source, node.key_offset);
+    out.push_back({Problem::Severity::kWarning, tree.source(node.source).name, at.line, at.column,
+                   path_of(node), std::string(entry.title), std::string(entry.keep), ""});
+  }
+};
+
+}  // namespace
+
+std::vector<Problem> compatibility_notes(const Tree& tree, const Node& top, Generation generation) {
+  std::vector<Problem> out;
+  Walk{tree, generation == Generation::kV3 ? Era::kV3 : Era::kOld, out}.below(top, "", 0);
+  return out;
+}
+
+std::vector<std::string> compatibility_titles() {
+  std::vector<std::string> out;
+  for (const Entry& entry : kEntries) out.emplace_back(entry.title);
+  return out;
+}
+
+}  // namespace containerpilot::agent
