@@ -3,10 +3,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
+#include <fstream>
+#include <iterator>
+#include <map>
 #include <string>
 
+#include "config/compatibility.h"
 #include "containerpilot/agent/version.h"
+#include "support/temp_dir.h"
 
 namespace containerpilot::agent {
 namespace {
@@ -173,7 +179,8 @@ TEST(Config, ConsulAddressSchemeAndEnvironment) {
   };
   EXPECT_EQ(consul("'https://c:1'", {}).scheme, "https");
   EXPECT_EQ(consul("'https://c:1'", {}).address, "c:1");
-  EXPECT_FALSE(consul("'https://c:1'", {}).tls.verify);  // spec v3, 5.1
+  EXPECT_TRUE(consul("'https://c:1'", {}).tls.verify);
+  EXPECT_FALSE(consul("{address: 'c:1', tls: {verify: false}}", {}).tls.verify);
   EXPECT_EQ(consul("''", {}).address, "127.0.0.1:8500");
   EXPECT_EQ(consul("''", {{"CONSUL_HTTP_ADDR", "unix:///run/c.sock"}}).address, "/run/c.sock");
   EXPECT_TRUE(consul("''", {{"CONSUL_HTTP_ADDR", "unix:///run/c.sock"}}).unix_socket);
@@ -183,7 +190,7 @@ TEST(Config, ConsulAddressSchemeAndEnvironment) {
   EXPECT_EQ(consul("{address: 'c:1', scheme: 'http'}", {{"CONSUL_HTTP_SSL", "true"}}).scheme,
             "http");
   EXPECT_EQ(consul("'c:1'", {{"CONSUL_HTTP_SSL", "true"}}).scheme, "http");
-  EXPECT_TRUE(consul("'c:1'", {{"CONSUL_HTTP_SSL_VERIFY", "TRUE"}}).tls.verify);
+  EXPECT_FALSE(consul("'c:1'", {{"CONSUL_HTTP_SSL_VERIFY", "FALSE"}}).tls.verify);
   EXPECT_THAT(refusal("{consul: 'ftp://c:1'}"), HasSubstr("unknown scheme"));
 }
 
@@ -226,10 +233,186 @@ TEST(Config, InterfacesThatAreNotHereOnlyWarnWhenChecking) {
 
 TEST(Config, ControlSocketIsFoundInABrokenConfig) {
   const std::string broken = "{consul: 5, control: {socket: '/run/x.sock'}, jobs: 7}";
-  EXPECT_EQ(find_control_socket({"", broken, false}, options()).path, "/run/x.sock");
-  const ControlSocket fallback = find_control_socket({"", "{", false}, options());
+  EXPECT_EQ(find_control_socket({{"", broken, false}}, options()).path, "/run/x.sock");
+  const ControlSocket fallback = find_control_socket({{"", "{", false}}, options());
   EXPECT_EQ(fallback.path, "/var/run/containerpilot.socket");
   EXPECT_THAT(fallback.problem, HasSubstr("expected a key"));
+}
+
+TEST(Config, LaterSourcesWin) {
+  const auto text = [](std::string t) { return ConfigSource{"", std::move(t), false}; };
+  const LoadResult result = load_config(
+      {text("{consul: 'c:1', stopTimeout: 3, logging: {level: 'debug', format: 'json'},"
+            " jobs: [{name: 'a', exec: 'x', restarts: 1, tags: ['p']}, {name: 'b', exec: 'y'}]}"),
+       text("{catalog: 'none', logging: {level: 'warn'}, stopTimeout: null,"
+            " jobs: [{name: 'c', exec: 'z'}, {name: 'a', Restarts: 2, tags: ['q']}]}")},
+      options());
+  ASSERT_TRUE(result.plan) << messages(result);
+  const Plan& plan = *result.plan;
+  EXPECT_EQ(plan.catalog.kind, discovery::CatalogSpec::Kind::kNone);
+  EXPECT_EQ(plan.stop_timeout, 5s);
+  EXPECT_EQ(plan.logging.level, LogLevel::kWarn);
+  EXPECT_EQ(plan.logging.format, LogFormat::kJson);
+  ASSERT_EQ(plan.jobs.size(), 3U);
+  EXPECT_EQ(plan.jobs[0].spec.name, "a");
+  EXPECT_THAT(plan.jobs[0].spec.exec->argv, ElementsAre("x"));
+  EXPECT_EQ(plan.jobs[0].spec.restarts.limit.count, 2U);
+  EXPECT_EQ(plan.jobs[1].spec.name, "b");
+  EXPECT_EQ(plan.jobs[2].spec.name, "c");
+}
+
+TEST(Config, AFolderStandsForItsFilesByName) {
+  const test::TempDir folder;
+  std::ofstream(folder.path() + "/20-site.json5") << "{jobs: [{name: 'a', exec: 'site'}]}";
+  std::ofstream(folder.path() + "/10-base.json")
+      << "{\"catalog\": \"none\", \"jobs\": [{\"name\": \"a\", \"exec\": \"base\"}]}";
+  std::ofstream(folder.path() + "/README.md") << "not a config";
+  const LoadResult result = load_config({folder.path(), "", false}, options());
+  ASSERT_TRUE(result.plan) << messages(result);
+  EXPECT_THAT(result.plan->jobs.at(0).spec.exec->argv, ElementsAre("site"));
+
+  std::ofstream(folder.path() + "/30-broken.json5") << "{jobs: [{name: 'a', exec: 5}]}";
+  EXPECT_THAT(messages(load_config({folder.path(), "", false}, options())),
+              HasSubstr("/30-broken.json5:1:27: error: jobs[0].exec"));
+}
+
+TEST(Config, SecretsFromFilesAreNeverPrinted) {
+  const test::TempDir folder;
+  const std::string path = folder.path() + "/token";
+  std::ofstream(path) << "s3cr3t\n";
+  const LoadResult result = load_config({"",
+                                         "{consul: {address: 'c:1', token: '{{ file \"" + path +
+                                             "\" }}', x: '{{ file \"" + path + "\" }}'}}",
+                                         false},
+                                        options());
+  EXPECT_FALSE(result.plan);
+  for (const Problem& problem : result.errors) {
+    EXPECT_EQ(with_excerpt(problem).find("s3cr3t"), std::string::npos) << with_excerpt(problem);
+  }
+  const Plan plan = load("{consul: {address: 'c:1', token: '{{ file \"" + path + "\" }}'}}");
+  EXPECT_EQ(plan.catalog.consul.token, "s3cr3t");
+  EXPECT_THAT(plan.secrets, ElementsAre("s3cr3t"));
+}
+
+TEST(Config, CheckTellsWhereOursDiffers) {
+  LoadOptions check = options();
+  check.check = true;
+  const LoadResult result = load_config(
+      {"",
+       "{ consul: 'https://c:1',\n  jobs: [{ name: 'a', exec: 'x',\n    restarts: 'unlimited' }] }",
+       false},
+      check);
+  EXPECT_EQ(check_report(result),
+            "\ndiffers from the original for this file:\n"
+            "  <inline>:1 consul: `https` to Consul checks the certificate\n"
+            "    to keep the old behaviour: consul: {address: …, tls: {verify: false}}\n"
+            "  <inline>:2 jobs: Reload leaves unchanged jobs running\n"
+            "    to keep the old behaviour: restart the agent or the job instead\n"
+            "  <inline>:3 jobs[0].restarts: A crashed job that fails again and again waits before "
+            "it is restarted\n"
+            "    to keep the old behaviour: restarts: {limit: \"unlimited\", delay: \"0s\"}\n");
+  EXPECT_THAT(load_config({"", "{catalog: 'none'}", false}, check).differences, IsEmpty());
+}
+
+TEST(Config, EveryDifferenceIsInTheChangelog) {
+  std::ifstream file("CHANGELOG.md");
+  std::string text{std::istreambuf_iterator<char>(file), {}};
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  for (std::size_t at = 0; (at = text.find("  ", at)) != std::string::npos;) text.erase(at, 1);
+  const std::size_t section = text.find("### Compatibility");
+  ASSERT_NE(section, std::string::npos);
+  for (const std::string& title : compatibility_titles()) {
+    EXPECT_NE(text.find("**" + title, section), std::string::npos) << title;
+  }
+}
+
+TEST(Config, MainApplicationAndHooksOfGeneration2) {
+  LoadOptions with = options();
+  with.command = {"/bin/app", "--ip={{ .CONTAINERPILOT_WEB_IP }}"};
+  const Plan plan = load(R"({ "consul": "c:1", "preStart": "/bin/pre --x", "preStop": ["/bin/stop"],
+    "postStop": "/bin/post", "stopTimeout": -1,
+    "services": [{ "name": "web", "port": 80, "poll": 10, "ttl": 25, "health": "/bin/check" }],
+    "backends": [{ "name": "db", "poll": 7, "onChange": "/bin/change", "timeout": "2s" }],
+    "tasks": [{ "name": "tick", "command": ["/bin/tick"], "frequency": "1500ms" }],
+    "coprocesses": [{ "name": "agent", "command": ["/bin/co", "-x"], "restarts": 2 }],
+    "telemetry": { "sensors": [{ "namespace": "ns", "name": "free", "help": "h", "type": "gauge",
+      "poll": 5, "check": ["/bin/free"] }] } })",
+                         with);
+  EXPECT_EQ(plan.generation, Generation::kV2);
+  EXPECT_TRUE(plan.signals_reload);
+  std::map<std::string, JobSpec> jobs;
+  for (const JobPlan& job : plan.jobs) jobs[job.spec.name] = job.spec;
+
+  ASSERT_TRUE(plan.pre_start);
+  const JobSpec& pre_start = *plan.pre_start;
+  EXPECT_EQ(pre_start.name, "main/preStart");
+  EXPECT_THAT(pre_start.exec->argv, ElementsAre("/bin/pre", "--x"));
+  EXPECT_EQ(pre_start.when.events, Trigger().events);
+  EXPECT_EQ(pre_start.on_failure, EndAction::kShutdown);
+  EXPECT_TRUE(pre_start.output.raw);
+
+  const JobSpec& main = jobs.at("main/app");
+  EXPECT_THAT(main.exec->argv, ElementsAre("/bin/app", "--ip=192.0.2.2"));
+  EXPECT_TRUE(main.ends_agent && main.survives_reload && main.output.raw);
+  EXPECT_EQ(main.stop_timeout, -1s);
+  EXPECT_THAT(jobs.at("main/preStop").when.events,
+              ElementsAre(EventKey{EventCode::kStopping, "main/app"}));
+  EXPECT_THAT(jobs.at("main/postStop").when.events,
+              ElementsAre(EventKey{EventCode::kStopped, "main/app"}));
+
+  const JobSpec& web = jobs.at("web");
+  EXPECT_FALSE(web.exec);
+  EXPECT_TRUE(web.health->independent_of_process);
+  EXPECT_EQ(web.health->interval, 10s);
+  EXPECT_EQ(web.health->timeout, 0s);            // 2.x waited for ever
+  EXPECT_EQ(web.health->failure_threshold, 2U);  // 25 / 10
+  EXPECT_THAT(plan.environment, testing::Contains(Pair("CONTAINERPILOT_WEB_IP", "192.0.2.2")));
+
+  EXPECT_EQ(plan.watches.at(0).interval, 7s);
+  const JobSpec& change = jobs.at("onChange/db");
+  EXPECT_EQ(change.when.kind, Trigger::Kind::kEach);
+  EXPECT_THAT(change.when.events, ElementsAre(EventKey{EventCode::kChanged, "watch.db"}));
+  EXPECT_EQ(change.exec_timeout, 2s);
+
+  const JobSpec& tick = jobs.at("task/tick");
+  EXPECT_EQ(tick.when.interval, 1500ms);
+  EXPECT_FALSE(tick.when.first_run_at_once);
+  EXPECT_EQ(tick.exec_timeout, 1500ms);
+  EXPECT_TRUE(tick.paused_in_maintenance);
+
+  EXPECT_EQ(jobs.at("coprocess/agent").restarts.limit.count, 2U);
+  EXPECT_EQ(env_name("coprocess/agent"), "AGENT");
+  EXPECT_EQ(env_name("main/app"), "APP");
+
+  EXPECT_EQ(plan.sensors.at(0).name, "ns_free");
+  EXPECT_FALSE(plan.sensors.at(0).first_run_at_once);
+  EXPECT_EQ(plan.telemetry->advertise->service.name, "containerpilot");
+  EXPECT_EQ(plan.telemetry->server.listen, "192.0.2.2");
+}
+
+TEST(Config, TellsTheGenerationsApart) {
+  const auto generation = [](const std::string& text, bool old_form = false,
+                             std::vector<std::string> command = {}) {
+    LoadOptions with = options();
+    with.command = std::move(command);
+    const LoadResult result = load_config({"", text, old_form}, with);
+    return result.plan ? static_cast<int>(result.plan->generation) : 0;
+  };
+  EXPECT_EQ(generation("{consul: 'c:1', jobs: []}", true), 3);
+  EXPECT_EQ(generation("{\"consul\": \"c:1\", \"services\": []}"), 2);
+  EXPECT_EQ(generation("{\"consul\": \"c:1\"}"), 3);
+  EXPECT_EQ(generation("{\"consul\": \"c:1\"}", true), 2);
+  EXPECT_EQ(generation("{\"consul\": \"c:1\"}", false, {"/bin/app"}), 2);
+  EXPECT_EQ(generation("{consul: 'c:1'}", true), 3);  // JSON5
+  EXPECT_EQ(generation("{consul: 'c:1', services: [], jobs: null}"), 2);
+  EXPECT_EQ(generation("{consul: 'c:1', services: [], jobs: []}"), 0);
+  LoadOptions buddy = options();
+  buddy.containerbuddy = true;
+  const Plan plan = load(
+      "{\"etcd\": {\"endpoints\": \"http://e:1\"}, \"services\": [], \"telemetry\": {}}", buddy);
+  EXPECT_EQ(plan.generation, Generation::kV1);
+  EXPECT_EQ(plan.catalog.etcd.prefix, "/containerbuddy");
+  EXPECT_EQ(plan.telemetry->advertise->service.name, "containerbuddy");
 }
 
 }  // namespace

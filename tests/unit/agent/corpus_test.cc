@@ -4,23 +4,18 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
 
 #include "containerpilot/agent/config.h"
+#include "support/vectors.h"
 
 namespace containerpilot::agent {
 namespace {
 
 using nlohmann::json;
-
-std::string corpus_folder() {
-  const char* folder = std::getenv("CONTAINERPILOT_CORPUS");
-  return folder != nullptr ? folder : "../shared/corpus";
-}
 
 /// The addresses the verdicts were recorded with.
 std::vector<discovery::InterfaceAddress> addresses(const std::string& network) {
@@ -64,7 +59,8 @@ const std::set<std::string>& tolerated(const std::string& generation) {
 }
 
 TEST(Corpus, EveryFileGetsTheVerdictOfItsOwnProgram) {
-  std::ifstream manifest(corpus_folder() + "/manifest.json");
+  const std::string folder = test::corpus_folder().string();
+  std::ifstream manifest(folder + "/manifest.json");
   if (!manifest) {
     GTEST_SKIP()
         << "SKIPPED: no corpus; set CONTAINERPILOT_CORPUS to its folder (default ../shared/corpus)";
@@ -82,7 +78,7 @@ TEST(Corpus, EveryFileGetsTheVerdictOfItsOwnProgram) {
     const std::string generation = row["generation"];
     for (const json& run : runs) {
       SCOPED_TRACE(file + " " + run.value("case", "") + " " + run.value("reason", ""));
-      ConfigSource source{corpus_folder() + "/" + file, "", generation != "v3"};
+      ConfigSource source{folder + "/" + file, "", generation != "v3"};
       const LoadResult result = load_config(source, options_for(row, run));
       if (run["accepts"]) {
         EXPECT_TRUE(result.plan) << explain_refusal(result);
