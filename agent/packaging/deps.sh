@@ -114,6 +114,9 @@ once() {
   say "$1 $version is installed in $prefix"
 }
 
+mkdir -p "$deps"
+exec 9>"$deps/lock"
+flock 9  # two runs at once would build in each other's folders
 trap 'rm -rf "$deps/apt"' EXIT  # package lists grow stale; the next version is looked up afresh
 case ${1:-} in
   '') once civetweb ;;
