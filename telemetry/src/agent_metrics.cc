@@ -1,19 +1,19 @@
 #include "containerpilot/telemetry/agent_metrics.h"
 
 #include <cassert>
+#include <span>
 #include <utility>
 
 namespace containerpilot::telemetry {
 namespace {
 
-const std::vector<double> kShortTimes = {.0001, .00025, .0005, .001, .0025, .005,
-                                         .01,   .025,   .05,   .1,   .25,   1};
-const std::vector<double> kRunTimes = {.001, .005, .01, .05, .1, .5, 1, 5, 10, 30, 60, 300};
-const std::vector<double> kJobTimes = {.1, 1, 10, 60, 600, 3600, 86400};
+constexpr double kShortTimes[] = {.0001, .00025, .0005, .001, .0025, .005,
+                                  .01,   .025,   .05,   .1,   .25,   1};
+constexpr double kRunTimes[] = {.001, .005, .01, .05, .1, .5, 1, 5, 10, 30, 60, 300};
+constexpr double kJobTimes[] = {.1, 1, 10, 60, 600, 3600, 86400};
 
 AgentMetric make(std::string_view name, MetricType type, std::string_view help,
-                 std::vector<std::string_view> labels = {},
-                 const std::vector<double>* buckets = nullptr) {
+                 std::vector<std::string_view> labels = {}, std::span<const double> buckets = {}) {
   constexpr std::string_view kUnits[] = {"seconds", "bytes"};
   AgentMetric metric;
   metric.spec.name = name;
@@ -22,7 +22,7 @@ AgentMetric make(std::string_view name, MetricType type, std::string_view help,
   for (const std::string_view unit : kUnits) {
     if (name.find(unit) != std::string_view::npos) metric.spec.unit = unit;
   }
-  if (buckets != nullptr) metric.spec.buckets = *buckets;
+  if (!buckets.empty()) metric.spec.buckets.assign(buckets.begin(), buckets.end());
   metric.label_names = std::move(labels);
   return metric;
 }
@@ -48,12 +48,12 @@ std::vector<AgentMetric> make_all() {
            {"name"}),
       make(kJobExits, kCounter, "Ended runs of a job by exit code as a shell reports it.",
            {"name", "code"}),
-      make(kJobRunDuration, kHistogram, "How long runs of a job took.", {"name"}, &kJobTimes),
+      make(kJobRunDuration, kHistogram, "How long runs of a job took.", {"name"}, kJobTimes),
       make(kJobCrashLoop, kGauge, "1 while restarts of a job are delayed because it keeps failing.",
            {"name"}),
       make(kJobHealthy, kGauge, "1 while a job is healthy, 0 while it is not.", {"name"}),
       make(kChecks, kCounter, "Health checks by result.", {"name", "result"}),
-      make(kCheckDuration, kHistogram, "How long health checks took.", {"name"}, &kRunTimes),
+      make(kCheckDuration, kHistogram, "How long health checks took.", {"name"}, kRunTimes),
 
       make(kWatchInstances, kGauge, "Healthy instances at the last good answer.", {"service"}),
       make(kWatchChanges, kCounter, "Changes a watch has seen.", {"service"}),
@@ -62,13 +62,13 @@ std::vector<AgentMetric> make_all() {
       make(kCatalogUp, kGauge, "1 while the catalog answers, 0 while it does not."),
       make(kCatalogCalls, kCounter, "Calls to the catalog by result.", {"call", "result"}),
       make(kCatalogCallDuration, kHistogram,
-           "How long calls to the catalog took, long polls left out.", {"call"}, &kRunTimes),
+           "How long calls to the catalog took, long polls left out.", {"call"}, kRunTimes),
       make(kRegistered, kGauge, "1 while the catalog is known to hold an entry of this agent.",
            {"service"}),
 
       make(kLoopTurnDuration, kHistogram, "How long one turn of the event loop was busy.", {},
-           &kShortTimes),
-      make(kLoopTimerLag, kHistogram, "How late the first timer of a turn was.", {}, &kShortTimes),
+           kShortTimes),
+      make(kLoopTimerLag, kHistogram, "How late the first timer of a turn was.", {}, kShortTimes),
 
       make(kBusEvents, kCounter, "Events on the bus by code.", {"code"}),
       make(kControlRequests, kCounter, "Requests to the control socket.", {"code", "path"}),
@@ -85,11 +85,11 @@ std::vector<AgentMetric> make_all() {
 
       make(kScrapes, kCounter, "Answered scrapes by format.", {"format"}),
       make(kScrapeDuration, kHistogram,
-           "How long it took to prepare and send the answer to a scrape.", {}, &kRunTimes),
+           "How long it took to prepare and send the answer to a scrape.", {}, kRunTimes),
       make(kScrapeBytes, kGauge, "Size of the answer to the last scrape, as sent."),
 
       make(kSensorRuns, kCounter, "Runs of a sensor by result.", {"sensor", "result"}),
-      make(kSensorDuration, kHistogram, "How long runs of a sensor took.", {"sensor"}, &kRunTimes),
+      make(kSensorDuration, kHistogram, "How long runs of a sensor took.", {"sensor"}, kRunTimes),
       make(kSensorLastSuccess, kGauge, "When a sensor last gave a good value.", {"sensor"}),
       make(kSensorUp, kGauge,
            "1 while the last run of a sensor was good and its value is fresh, else 0.", {"sensor"}),

@@ -7,6 +7,7 @@
 #include <shared_mutex>
 
 #include "family.h"
+#include "gzip.h"
 #include "names.h"
 
 namespace containerpilot::telemetry {
@@ -157,29 +158,61 @@ class Registry::Impl {
   void render(TextFormat format, std::string& out) {
     const std::lock_guard lock(render_mutex_);
     lay_out();
-    const auto slot = static_cast<std::size_t>(format);
+    for (const auto& chunk : chunks_) out += refresh(*chunk, format).text;
+    if (format == TextFormat::kOpenMetrics100) out += kEof;
+  }
+
+  bool render_gzip(TextFormat format, std::string& out) {
+    const std::lock_guard lock(render_mutex_);
+    lay_out();
+    const std::size_t before = out.size();
+    GzipPacker packer;
+    GzipJoin join(out);
+    bool good = true;
     for (const auto& chunk : chunks_) {
-      if (chunk->dirty.exchange(false, std::memory_order_acquire)) chunk->fresh = {};
-      if (!chunk->fresh[slot] || chunk->ages) {
-        chunk->text[slot].clear();
-        for (const auto& [family, type] : chunk->families)
-          family->render(format, type, chunk->text[slot]);
-        chunk->fresh[slot] = true;
-      }
-      out += chunk->text[slot];
+      Rendered& rendered = refresh(*chunk, format);
+      if (!rendered.packed_fresh)
+        rendered.packed_fresh = packer.pack(rendered.text, rendered.packed);
+      good = good && rendered.packed_fresh;
+      join.add(rendered.packed);
     }
-    if (format == TextFormat::kOpenMetrics100) out += "# EOF\n";
+    if (GzipPart eof; format == TextFormat::kOpenMetrics100) {
+      good = packer.pack(kEof, eof) && good;
+      join.add(eof);
+    }
+    join.finish();
+    if (!good) out.resize(before);
+    return good;
   }
 
  private:
+  static constexpr std::string_view kEof = "# EOF\n";
+
+  struct Rendered {
+    std::string text;
+    GzipPart packed;
+    bool fresh = false, packed_fresh = false;
+  };
   /// Neighbouring families whose text is kept together.
   struct Chunk {
     std::vector<std::pair<std::shared_ptr<Family>, OpenMetricsType>> families;
     std::atomic<bool> dirty{true};
     bool ages = false;  ///< holds a summary, which changes with time alone
-    std::array<bool, 2> fresh{};
-    std::array<std::string, 2> text;
+    std::array<Rendered, 2> formats;
   };
+
+  static Rendered& refresh(Chunk& chunk, TextFormat format) {
+    if (chunk.dirty.exchange(false, std::memory_order_acquire) || chunk.ages) {
+      for (Rendered& rendered : chunk.formats) rendered.fresh = rendered.packed_fresh = false;
+    }
+    Rendered& rendered = chunk.formats[static_cast<std::size_t>(format)];
+    if (!rendered.fresh) {
+      rendered.text.clear();
+      for (const auto& [family, type] : chunk.families) family->render(format, type, rendered.text);
+      rendered.fresh = true;
+    }
+    return rendered;
+  }
 
   /// Cuts the families into chunks again if the set of families changed.
   void lay_out() {
@@ -270,5 +303,8 @@ Result<FamilyTotal> Registry::total(std::string_view name) const {
 }
 
 void Registry::render(TextFormat format, std::string& out) const { impl_->render(format, out); }
+bool Registry::render_gzip(TextFormat format, std::string& out) const {
+  return impl_->render_gzip(format, out);
+}
 
 }  // namespace containerpilot::telemetry

@@ -278,7 +278,7 @@ void SensorRunner::take(Parsed parsed, Duration took) {
   finish(result, join(parsed.errors), took);
 }
 
-void SensorRunner::finish(SensorResult result, std::string error, Duration took) {
+void SensorRunner::finish(SensorResult result, const std::string& error, Duration took) {
   running_ = false;
   ++state_.runs;
   static_cast<void>(results_[result].record(1));

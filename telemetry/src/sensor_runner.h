@@ -109,7 +109,7 @@ class SensorRunner {
   void on_due();
   void start();
   void start_probe();
-  void finish(SensorResult result, std::string error, Duration took);
+  void finish(SensorResult result, const std::string& error, Duration took);
   void take_output(std::string_view output, Duration took);
   void take(Parsed parsed, Duration took);
   void grow_stale();

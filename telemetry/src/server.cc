@@ -249,15 +249,11 @@ void CivetServer::answer_scrape(mg_connection* connection, const Request& reques
   if (before_scrape_) before_scrape_();
   const TextFormat format = choose_format(request.accept);
   std::string body = buffers_.take();
-  registry_.render(format, body);
   std::string_view extra = "Vary: Accept, Accept-Encoding\r\n";
-  if (body.size() >= kCompressFrom && accepts_gzip(request.accept_encoding)) {
-    std::string packed = buffers_.take();
-    if (append_gzip(body, packed)) {
-      body.swap(packed);
-      extra = "Vary: Accept, Accept-Encoding\r\nContent-Encoding: gzip\r\n";
-    }
-    buffers_.give(std::move(packed));
+  if (accepts_gzip(request.accept_encoding) && registry_.render_gzip(format, body)) {
+    extra = "Vary: Accept, Accept-Encoding\r\nContent-Encoding: gzip\r\n";
+  } else {
+    registry_.render(format, body);
   }
   send_head(connection, 200, content_type(format), extra, body.size());
   if (request.method != "HEAD") mg_write(connection, body.data(), body.size());
@@ -272,7 +268,11 @@ void CivetServer::answer_document(mg_connection* connection, const Request& requ
   std::string extra = "Cache-Control: no-cache\r\n";
   if (body.size() >= kCompressFrom) {
     extra += "Vary: Accept-Encoding\r\n";
-    if (accepts_gzip(request.accept_encoding) && append_gzip(body, packed)) {
+    GzipPart part;
+    if (accepts_gzip(request.accept_encoding) && GzipPacker().pack(body, part)) {
+      GzipJoin join(packed);
+      join.add(part);
+      join.finish();
       body = packed;
       extra += "Content-Encoding: gzip\r\n";
     }

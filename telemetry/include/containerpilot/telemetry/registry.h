@@ -84,6 +84,9 @@ class Registry {
   /// The whole exposition, appended to `out`: families by name, series by labels, families without
   /// series left out. What did not change since the last call is copied, not rendered again.
   void render(TextFormat format, std::string& out) const;
+  /// The same as one gzip member; what did not change is not packed again either. False, and `out`
+  /// as it was, when there is no memory for it.
+  bool render_gzip(TextFormat format, std::string& out) const;
 
  private:
   class Impl;
