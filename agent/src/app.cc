@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "containerpilot/supervisor/log.h"
-#include "containerpilot/telemetry/number.h"
 #include "signal_names.h"
 
 namespace containerpilot::agent {
@@ -38,12 +37,20 @@ App::App(EpollReactor& reactor, Launcher& launcher, Resolver& resolver, HttpClie
       bus_(reactor),
       probes_(reactor, launcher, http, resolver),
       metrics_(registry_),
+      pushed_(registry_),
+      sensor_pages_(reactor, documents_),
       sensors_(reactor, probes_, environment_, registry_,
                {[this](const HeldCondition& condition) { return supervisor_.holds(condition); },
                 [this](const std::string& job) -> std::optional<pid_t> {
                   const auto status = supervisor_.job(job);
                   return status && status->pid != 0 ? std::optional(status->pid) : std::nullopt;
-                }}),
+                },
+                [this](const telemetry::SensorState& state) { sensor_pages_.update(state); }}),
+      scaling_(reactor, registry_, &sensors_,
+               [this](const std::string& service) -> std::optional<unsigned> {
+                 const auto count = catalog_->healthy_instances(service);
+                 return count ? std::optional(static_cast<unsigned>(*count)) : std::nullopt;
+               }),
       supervisor_(reactor, launcher, probes_, bus_, environment_, supervisor_hooks()) {}
 
 App::~App() = default;
@@ -71,7 +78,7 @@ Status App::start(Plan plan) {
   if (Status status = open(plan); !status) return status;
   plan_ = std::move(plan);
   pre_start_ = plan_.pre_start;
-  declare_metrics(plan_, nullptr);
+  declare_metrics(plan_);
   watch_signals();
   events_ = bus_.subscribe([this](const Event& event) { on_event(event); });
   reactor_.observe_turns([this](Duration busy, Duration lag) { metrics_.on_turn(busy, lag); });
@@ -182,28 +189,17 @@ void App::set_environment(const Plan& plan) {
   for (const auto& [name, value] : plan.environment) environment_.set(name, value);
 }
 
-void App::declare_metrics(const Plan& plan, const Plan* before) {
-  const auto pushed = [](const Plan& p) {
-    return p.telemetry ? p.telemetry->metrics : std::vector<telemetry::MetricSpec>();
-  };
-  const std::vector<telemetry::MetricSpec> metrics = pushed(plan);
-  if (before != nullptr) {
-    for (const telemetry::MetricSpec& old : pushed(*before)) {
-      const bool stays =
-          std::any_of(metrics.begin(), metrics.end(), [&old](const telemetry::MetricSpec& metric) {
-            return metric.name == old.name && metric.type == old.type;
-          });
-      if (!stays) registry_.remove(old.name);
-    }
-  }
-  for (const telemetry::MetricSpec& metric : metrics) {
-    if (const Status status = registry_.declare(metric); !status) {
-      log_error("telemetry", status.error().text());
-      continue;
-    }
-    // Known series exist from the start with 0.
-    static_cast<void>(registry_.series(metric.name));
-  }
+void App::declare_metrics(const Plan& plan) {
+  const auto metrics =
+      plan.telemetry ? plan.telemetry->metrics : std::vector<telemetry::MetricSpec>();
+  if (const Status status = pushed_.set(metrics); !status)
+    log_error("telemetry", status.error().text());
+}
+
+void App::set_sensors() {
+  sensors_.set(plan_.sensors);
+  sensor_pages_.replace(sensors_.states());
+  scaling_.set(plan_.scaling);
 }
 
 // ---- signals, events, time ----
@@ -254,7 +250,7 @@ void App::begin_periodic() {
   if (periodic_) return;
   periodic_ = true;
   catalog_->watch();
-  sensors_.set(plan_.sensors);
+  set_sensors();
   beat();
 }
 
@@ -340,10 +336,10 @@ Result<std::string> App::reload() {
     catalog_->apply(next);
   }
   set_environment(next);
-  declare_metrics(next, &plan_);
+  declare_metrics(next);
   plan_ = std::move(next);
   const ReloadReport report = supervisor_.apply(supervisor_config());
-  if (periodic_) sensors_.set(plan_.sensors);
+  if (periodic_) set_sensors();
   if (periodic_) beat();
   metrics_.on_reload(true, reactor_.wall_now());
   changed();
@@ -385,34 +381,10 @@ Status App::put_environment(const std::vector<std::pair<std::string, std::string
 
 Status App::put_metrics(const std::vector<std::pair<std::string, std::string>>& pairs) {
   std::string problems;
-  const auto problem = [&](const std::string& text) {
-    problems += (problems.empty() ? "" : "; ") + text;
-    metrics_.on_push(false);
-  };
   for (const auto& [key, text] : pairs) {
-    const telemetry::MetricSpec* metric = nullptr;
-    if (plan_.telemetry) {
-      for (const telemetry::MetricSpec& candidate : plan_.telemetry->metrics) {
-        const auto& aliases = candidate.push_aliases;
-        if (candidate.name == key ||
-            std::find(aliases.begin(), aliases.end(), key) != aliases.end())
-          metric = &candidate;
-      }
+    if (const Status status = pushed_.push(key, text); !status) {
+      problems += (problems.empty() ? "" : "; ") + status.error().text();
     }
-    if (metric == nullptr) {
-      problem("cannot record '" + key + "': no such metric in telemetry.metrics");
-      continue;
-    }
-    const Result<double> value = telemetry::parse_metric_value(text);
-    if (!value) {
-      problem("cannot record '" + key + "': " + value.error().text());
-      continue;
-    }
-    if (const Status recorded = registry_.record(metric->name, {}, value.value()); !recorded) {
-      problem(recorded.error().text());
-      continue;
-    }
-    metrics_.on_push(true);
   }
   if (problems.empty()) return ok();
   log_warn("telemetry", problems);

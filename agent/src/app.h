@@ -12,6 +12,9 @@
 #include "containerpilot/supervisor/environment.h"
 #include "containerpilot/supervisor/event_bus.h"
 #include "containerpilot/supervisor/supervisor.h"
+#include "containerpilot/telemetry/pages.h"
+#include "containerpilot/telemetry/pushed.h"
+#include "containerpilot/telemetry/scaling.h"
 #include "containerpilot/telemetry/sensors.h"
 #include "containerpilot/telemetry/server.h"
 #include "control_server.h"
@@ -56,7 +59,8 @@ class App {
   void begin_periodic();
   void beat();
   void set_environment(const Plan& plan);
-  void declare_metrics(const Plan& plan, const Plan* before);
+  void declare_metrics(const Plan& plan);
+  void set_sensors();
   Result<std::string> reload();
   void set_maintenance(bool on);
   Status put_environment(const std::vector<std::pair<std::string, std::string>>& pairs);
@@ -81,6 +85,8 @@ class App {
   telemetry::Documents documents_;
   telemetry::EventFeed feed_;
   MetricsLink metrics_;
+  telemetry::PushedMetrics pushed_;
+  telemetry::SensorPages sensor_pages_;
   Plan plan_;
   /// preStart of the first plan: a reload neither runs one again nor adds one.
   std::optional<JobSpec> pre_start_;
@@ -88,6 +94,7 @@ class App {
   std::unique_ptr<ControlServer> control_;
   std::unique_ptr<telemetry::MetricsServer> server_;
   telemetry::Sensors sensors_;
+  telemetry::ScalingSignals scaling_;
   Supervisor supervisor_;
   Watch events_;
   std::vector<Watch> signals_;

@@ -95,8 +95,6 @@ void MetricsLink::on_reload(bool good, WallTime now) {
   if (good) set(kLastReload, {}, unix_seconds(now));
 }
 
-void MetricsLink::on_push(bool good) { count(kPushes, {{"result", good ? "ok" : "error"}}); }
-
 void MetricsLink::on_turn(Duration busy, Duration lag) {
   static_cast<void>(turns_.record(seconds(busy)));
   static_cast<void>(lag_.record(seconds(lag)));

@@ -28,7 +28,6 @@ class MetricsLink {
   void on_change(const discovery::Change& change);
   void on_control_request(const std::string& path, int code);
   void on_reload(bool good, WallTime now);
-  void on_push(bool good);
   void on_turn(Duration busy, Duration lag);
   /// State of every job, once per change; forgets jobs that are gone.
   void update_jobs(const std::vector<JobStatus>& jobs);

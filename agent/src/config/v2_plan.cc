@@ -206,6 +206,7 @@ class Translation {
     out.interval = *config.poll;
     out.timeout = *config.timeout;
     out.first_run_at_once = false;
+    out.zero_at_start = true;
     out.allow_non_finite = true;
     out.stale_after = 3 * out.interval;
     out.on_stale.kind = telemetry::StalePolicy::Kind::kHold;
