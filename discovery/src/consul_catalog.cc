@@ -175,7 +175,11 @@ Watch ConsulCatalog::query(const Query& query, std::uint64_t index, Duration wai
   if (index != 0) request.timeout = wait + wait / 16 + kCallTimeout;
   const auto finish = [this, target, what = "cannot watch '" + query.service + "'",
                        done = std::move(done)](Result<HttpResponse> response) {
+    const int status = response ? response.value().status : 0;
     auto checked = check(std::move(response), what, target);
+    // 500 is also what Consul says of a datacenter it cannot reach: that question has no answer,
+    // but Consul is there, and nothing else must wait for it.
+    if (!checked && status == 500) return done(Error(Errc::kInvalid, checked.error().text()));
     if (!checked) return done(std::move(checked).error());
     auto instances = decode_health_service(checked.value().body);
     if (!instances) {

@@ -103,7 +103,8 @@ bool EtcdView::hear(std::string_view piece) {
     }
     const auto message = decode_watch_message(line);
     if (!message) {
-      stream_error_ = Error(message.error()).during("cannot read what etcd's watch sent");
+      stream_error_.emplace(Errc::kUnavailable,
+                            "cannot read what etcd's watch sent: " + message.error().text());
       return false;
     }
     if (message.value().canceled) {

@@ -47,7 +47,7 @@ JsonDocument::JsonDocument(std::string_view text, KeyCase key_case)
 }
 
 void JsonDocument::set_problem(std::string text) {
-  if (!problem_) problem_.emplace(Errc::kUnavailable, std::move(text));
+  if (!problem_) problem_.emplace(Errc::kInvalid, std::move(text));
 }
 
 std::string JsonNode::path() const {

@@ -163,6 +163,17 @@ TEST_F(ConsulCatalogTest, TellsAddressAndPathOfABadAnswer) {
             "'/0/Service' is an integer out of range, expected an object");
 }
 
+TEST_F(ConsulCatalogTest, AnUnreachableDatacenterIsNoOutage) {
+  auto catalog = make();
+  std::optional<Result<Snapshot>> snapshot;
+  const Watch call = catalog.query({"web", "mars", ""}, 0, 60s,
+                                   [&](Result<Snapshot> s) { snapshot.emplace(std::move(s)); });
+  auto& sent = polls.last("GET", "/v1/health/service/web");
+  polls.answer(sent, 500, "No path to datacenter");
+  EXPECT_EQ(snapshot->error().code(), Errc::kInvalid);
+  EXPECT_THAT(snapshot->error().text(), HasSubstr("No path to datacenter"));
+}
+
 TEST_F(ConsulCatalogTest, ReadsOwnEntriesInTwoSteps) {
   auto catalog = make();
   std::optional<Result<std::vector<OwnEntry>>> entries;

@@ -212,6 +212,17 @@ TEST_F(RegistrarTest, DoesTheSameWhereTheCatalogCannotTellItsEntries) {
   EXPECT_TRUE(catalog.stored.contains("web-h"));
 }
 
+// A stand-in that answers 200 with an empty body to whatever it does not know.
+TEST_F(RegistrarTest, IsNotIrritatedByAListItCannotRead) {
+  catalog.list_trouble =
+      Error(Errc::kInvalid, "cannot read the answer: it is empty, expected JSON");
+  register_web();
+  beat(60s);
+  EXPECT_EQ(catalog.count("update web-h passing: ok"), 60);
+  EXPECT_LE(catalog.count("list"), 4);
+  EXPECT_TRUE(log.entries().empty());
+}
+
 TEST_F(RegistrarTest, DoesNotHammerADeadCatalog) {
   for (int i = 0; i < 20; ++i) {
     const std::string name = "s" + std::to_string(i);
