@@ -86,7 +86,7 @@ Status App::start(Plan plan) {
   supervisor_.start(supervisor_config());
   if (!pre_start_) begin_periodic();
   publish_health();
-  changed();
+  publish_documents();
   return ok();
 }
 
@@ -342,7 +342,7 @@ Result<std::string> App::reload() {
   if (periodic_) set_sensors();
   if (periodic_) beat();
   metrics_.on_reload(true, reactor_.wall_now());
-  changed();
+  publish_documents();
   std::string summary;
   for (const auto& [what, names] :
        {std::pair("added", &report.added), std::pair("removed", &report.removed),
