@@ -3,17 +3,19 @@ import json
 import os
 import pathlib
 import re
+import select
 import shutil
 import signal
 import subprocess
 import tempfile
+import time
 
 from . import proc
 from .wait import Timeout, free_port, http_call, until
 
 _ROOT = pathlib.Path(__file__).resolve().parents[3]
-BINARY = os.environ.get("CONTAINERPILOT_BINARY") or str(
-    pathlib.Path(os.environ.get("CONTAINERPILOT_BUILD", _ROOT / "build/dev"), "agent/containerpilot"))
+BINARY = os.path.abspath(os.environ.get("CONTAINERPILOT_BINARY") or str(
+    pathlib.Path(os.environ.get("CONTAINERPILOT_BUILD", _ROOT / "build/dev"), "agent/containerpilot")))
 
 
 class Agent:
@@ -36,6 +38,7 @@ class Agent:
         self._env = {**os.environ, **(env or {})}
         self._process = None
         self.exit_code = None
+        self.stop_seconds = None
         for name, text in (files or {}).items():
             path = self.folder / name
             path.write_text(text, encoding="utf-8")
@@ -159,17 +162,24 @@ class Agent:
 
     def wait_exit(self, timeout=15.0):
         """The exit code; negative for a signal."""
-        try:
-            self.exit_code = self._process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            raise Timeout(f"the agent did not end in {timeout} s:\n{self.log}") from None
+        # Popen.wait(timeout) looks every 50 ms only; a pidfd tells at once.
+        if self._process.returncode is None:
+            pidfd = os.pidfd_open(self._process.pid)
+            try:
+                if not select.select([pidfd], [], [], timeout)[0]:
+                    raise Timeout(f"the agent did not end in {timeout} s:\n{self.log}")
+            finally:
+                os.close(pidfd)
+        self.exit_code = self._process.wait()
         return self.exit_code
 
     def stop(self, signo=signal.SIGTERM, timeout=15.0):
         """Stops it; checks that no process, socket or listening port of it is left. Returns the exit code."""
         family = proc.descendants(self._process.pid)
+        started = time.monotonic()
         self.send(signo)
         code = self.wait_exit(timeout)
+        self.stop_seconds = time.monotonic() - started
         left = [pid for pid in family if proc.state(pid) not in (None, "Z")]
         if left:
             names = [pathlib.Path(f"/proc/{pid}/cmdline").read_bytes() for pid in left if proc.state(pid)]
