@@ -99,7 +99,7 @@ Kind<std::vector<T>> objects(const Block& block) {
   Kind<std::vector<T>> kind;
   kind.name = "list of objects";
   kind.accepted = "a list of objects";
-  kind.parse = [&block](Problems& problems, const Node& node, std::vector<T>& out) {
+  kind.parse = [one = object<T>(block)](Problems& problems, const Node& node, std::vector<T>& out) {
     if (!node.is(Node::Kind::kArray)) {
       problems.error(node, "found " + describe(node), "a list of objects: [ { … }, … ]");
       return false;
@@ -108,7 +108,7 @@ Kind<std::vector<T>> objects(const Block& block) {
       if (problems.full()) return false;
       if (child.is(Node::Kind::kNull)) continue;
       T element;
-      if (object<T>(block).parse(problems, child, element)) out.push_back(std::move(element));
+      if (one.parse(problems, child, element)) out.push_back(std::move(element));
     }
     return true;
   };

@@ -110,7 +110,8 @@ std::string Tree::excerpt(std::uint16_t source, std::uint32_t offset) const {
   const auto after = std::upper_bound(s.line_starts.begin(), s.line_starts.end(), offset);
   const std::uint32_t start = *(after - 1);
   const std::string_view text = s.text;
-  const std::size_t end = std::min(text.find_first_of("\r\n", start), text.size());
+  std::size_t end = after == s.line_starts.end() ? text.size() : *after;
+  while (end > start && (text[end - 1] == '\n' || text[end - 1] == '\r')) --end;
   std::size_t from = start;
   const std::size_t at = std::min<std::size_t>(offset, end);
   if (at - start > kExcerptWidth * 3 / 4) from = at - kExcerptWidth / 2;

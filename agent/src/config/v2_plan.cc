@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <chrono>
 #include <set>
+#include <unordered_map>
 #include <utility>
 
 #include "config/plan_context.h"
@@ -90,7 +91,8 @@ class Translation {
   /// `name`, with a number behind it if it is taken.
   std::string unique(const std::string& name, const Node& at) {
     std::string out = name;
-    for (int i = 2; !names_.insert(out).second; ++i) out = name + "#" + std::to_string(i);
+    int& number = last_number_.try_emplace(name, 1).first->second;
+    while (!names_.insert(out).second) out = name + "#" + std::to_string(++number);
     if (out != name) context_.problems.warning(at, "'" + name + "' is there twice");
     return out;
   }
@@ -211,15 +213,14 @@ class Translation {
     out.stale_after = 3 * out.interval;
     out.on_stale.kind = telemetry::StalePolicy::Kind::kHold;
     out.paused_in_maintenance = true;
-    const auto same =
-        std::find_if(plan_.sensors.begin(), plan_.sensors.end(),
-                     [&](const telemetry::SensorSpec& s) { return s.name == out.name; });
-    if (same == plan_.sensors.end()) {
+    const auto [at, fresh] = sensor_index_.try_emplace(out.name, plan_.sensors.size());
+    if (fresh) {
       plan_.sensors.push_back(std::move(out));
-    } else {
-      report_duplicate_metric(context_, same->metric, out.metric, *config.node);
-      *same = std::move(out);
+      return;
     }
+    telemetry::SensorSpec& earlier = plan_.sensors[at->second];
+    report_duplicate_metric(context_, earlier.metric, out.metric, *config.node);
+    earlier = std::move(out);
   }
 
   void add_pre_start() {
@@ -286,6 +287,8 @@ class Translation {
   const bool v1_;
   Plan plan_;
   std::set<std::string> names_;
+  std::unordered_map<std::string, int> last_number_;
+  std::unordered_map<std::string, std::size_t> sensor_index_;
 };
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <chrono>
 #include <set>
+#include <unordered_map>
 #include <utility>
 
 #include "config/plan_context.h"
@@ -40,8 +41,11 @@ class SourceCheck {
     if (!source || source->empty() || *source == "SIGHUP" || *source == "SIGUSR2") return;
     if (known_.count(*source) > 0 || known_.count("check." + *source) > 0) return;
     if (source->compare(0, 6, "check.") == 0 && known_.count(source->substr(6)) > 0) return;
-    std::vector<std::string_view> names(known_.begin(), known_.end());
-    const std::string_view near = nearest(*source, names);
+    // Comparing every name with every other is for people's configurations, not for huge ones.
+    std::string_view near;
+    if (suggestions_++ < kMostSuggestions) {
+      near = nearest(*source, std::vector<std::string_view>(known_.begin(), known_.end()));
+    }
     context_.problems.warning(
         *source.node,
         "nothing is called " + describe(*source.node) + " here" +
@@ -49,8 +53,11 @@ class SourceCheck {
         "a job, watch.NAME, global, SIGHUP or SIGUSR2");
   }
 
+  static constexpr int kMostSuggestions = 20;
+
   PlanContext& context_;
   std::set<std::string> known_;
+  int suggestions_ = 0;
 };
 
 template <class E>
@@ -71,11 +78,13 @@ bool find_word(const std::vector<std::pair<std::string_view, E>>& words,
 
 /// 3.x let two jobs have one name, and files in the wild do; inside the agent names are unique.
 void make_names_unique(PlanContext& context, const V3Config& config, std::vector<JobPlan>& jobs) {
+  std::unordered_map<std::string, int> last_number;
   std::set<std::string> taken;
   for (std::size_t i = 0; i < jobs.size(); ++i) {
     std::string& name = jobs[i].spec.name;
     const std::string written = name;
-    for (int n = 2; !taken.insert(name).second; ++n) name = written + "#" + std::to_string(n);
+    int& number = last_number.try_emplace(written, 1).first->second;
+    while (!taken.insert(name).second) name = written + "#" + std::to_string(++number);
     if (name == written) continue;
     const JobConfig& job = (*config.jobs)[i];
     context.problems.warning(job.name ? *job.name.node : *job.node,

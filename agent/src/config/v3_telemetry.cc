@@ -1,6 +1,6 @@
 #include <algorithm>
 #include <array>
-#include <set>
+#include <unordered_map>
 #include <utility>
 
 #include "config/plan_context.h"
@@ -88,18 +88,6 @@ MetricSpec make_pushed_metric(PlanContext& context, const MetricConfig& config) 
   std::string old_key = *config.name_space + "_" + *config.subsystem + "_" + *config.name;
   if (old_key != out.name) out.push_aliases.push_back(std::move(old_key));
   return out;
-}
-
-void add_metric(PlanContext& context, std::vector<MetricSpec>& metrics, MetricSpec metric,
-                const Node& at) {
-  const auto same = std::find_if(metrics.begin(), metrics.end(),
-                                 [&](const MetricSpec& m) { return m.name == metric.name; });
-  if (same == metrics.end()) {
-    metrics.push_back(std::move(metric));
-  } else {
-    report_duplicate_metric(context, *same, metric, at);
-    *same = std::move(metric);
-  }
 }
 
 telemetry::SensorSource make_source(PlanContext& context, const SensorConfig& config) {
@@ -218,8 +206,16 @@ TelemetryPlan make_v3_telemetry(PlanContext& context, const TelemetryConfig& con
     if (!version().empty()) advertisement.service.tags.emplace_back(version());
     if (advertised) out.advertise = std::move(advertisement);
   }
-  for (const MetricConfig& metric : *config.metrics) {
-    add_metric(context, out.metrics, make_pushed_metric(context, metric), *metric.node);
+  std::unordered_map<std::string, std::size_t> index;
+  for (const MetricConfig& written : *config.metrics) {
+    MetricSpec metric = make_pushed_metric(context, written);
+    const auto [known, fresh] = index.try_emplace(metric.name, out.metrics.size());
+    if (fresh) {
+      out.metrics.push_back(std::move(metric));
+    } else {
+      report_duplicate_metric(context, out.metrics[known->second], metric, *written.node);
+      out.metrics[known->second] = std::move(metric);
+    }
   }
   return out;
 }
