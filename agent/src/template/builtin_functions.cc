@@ -132,22 +132,31 @@ bool less(const Value& a, const Value& b) {
   cannot_compare(a, b);
 }
 
-Value eq(FunctionContext&, Arguments values) {
+/// Comparing reads its texts.
+void charge(FunctionContext& context, Arguments values) {
+  for (const Value& value : values) {
+    if (const auto* text = std::get_if<Text>(&value)) context.budget.spend(text->view().size());
+  }
+}
+
+Value eq(FunctionContext& context, Arguments values) {
+  charge(context, values);
   if (values.size() < 2) throw Failure("cannot compare one value; eq takes at least 2");
   const Arguments others = values.subspan(1);
   return std::any_of(others.begin(), others.end(),
                      [&](const Value& other) { return equal(values[0], other); });
 }
 
-Value ne(FunctionContext&, Arguments values) { return !equal(values[0], values[1]); }
-Value lt(FunctionContext&, Arguments values) { return less(values[0], values[1]); }
-Value le(FunctionContext&, Arguments values) {
-  return less(values[0], values[1]) || equal(values[0], values[1]);
+template <bool compare(const Value&, const Value&)>
+Value comparison(FunctionContext& context, Arguments values) {
+  charge(context, values);
+  return compare(values[0], values[1]);
 }
-Value gt(FunctionContext& context, Arguments values) {
-  return !std::get<bool>(le(context, values));
-}
-Value ge(FunctionContext&, Arguments values) { return !less(values[0], values[1]); }
+
+bool not_equal(const Value& a, const Value& b) { return !equal(a, b); }
+bool less_or_equal(const Value& a, const Value& b) { return less(a, b) || equal(a, b); }
+bool greater(const Value& a, const Value& b) { return !less_or_equal(a, b); }
+bool greater_or_equal(const Value& a, const Value& b) { return !less(a, b); }
 
 Value not_(FunctionContext&, Arguments values) { return !is_true(values[0]); }
 
@@ -193,15 +202,15 @@ std::span<const Function> builtin_functions() {
       Function{"and", {kAny}, true, nullptr, Special::kAnd},
       Function{"call", {kAny}, true, call},
       Function{"eq", {kAny}, true, eq},
-      Function{"ge", {kAny, kAny}, false, ge},
-      Function{"gt", {kAny, kAny}, false, gt},
+      Function{"ge", {kAny, kAny}, false, comparison<greater_or_equal>},
+      Function{"gt", {kAny, kAny}, false, comparison<greater>},
       Function{"html", {}, true, escaped<escape_html>},
       Function{"index", {kAny}, true, index},
       Function{"js", {}, true, escaped<escape_js>},
-      Function{"le", {kAny, kAny}, false, le},
+      Function{"le", {kAny, kAny}, false, comparison<less_or_equal>},
       Function{"len", {kAny}, false, len},
-      Function{"lt", {kAny, kAny}, false, lt},
-      Function{"ne", {kAny, kAny}, false, ne},
+      Function{"lt", {kAny, kAny}, false, comparison<less>},
+      Function{"ne", {kAny, kAny}, false, comparison<not_equal>},
       Function{"not", {kAny}, false, not_},
       Function{"or", {kAny}, true, nullptr, Special::kOr},
       Function{"print", {}, true, print_values},

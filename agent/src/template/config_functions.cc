@@ -52,11 +52,11 @@ TextList split_characters(FunctionContext& context, const Text& text) {
 
 // split SEPARATOR TEXT: without white space around the text; an empty separator splits characters.
 Value split(FunctionContext& context, Arguments values) {
+  context.budget.spend(text(values[1]).size());
   const std::string_view separator = text(values[0]);
   const std::string_view trimmed = trim_space(text(values[1]));
   const auto start = static_cast<std::size_t>(trimmed.data() - text(values[1]).data());
   const Text whole = std::get<Text>(values[1]).substr(start, trimmed.size());
-  context.budget.spend(trimmed.size());
   if (trimmed.empty()) return TextList();
   if (separator.empty()) return split_characters(context, whole);
   std::vector<std::string_view> parts;
@@ -106,10 +106,8 @@ Value replace_all(FunctionContext& context, Arguments values) {
 }
 
 Value regex_replace(FunctionContext& context, Arguments values) {
-  context.budget.spend(text(values[0]).size() + text(values[2]).size());
-  Buffer out(context.budget);
-  regex_replace_all(out, text(values[0]), text(values[1]), text(values[2]));
-  return Text::owned(out.take());
+  return Text::owned(
+      regex_replace_all(context.budget, text(values[0]), text(values[1]), text(values[2])));
 }
 
 // An integer, or a string of decimal digits with or without a sign.
@@ -121,7 +119,8 @@ std::int64_t loop_bound(const Value& value) {
     std::int64_t number = 0;
     const auto read = std::from_chars(view.data(), view.data() + view.size(), number);
     if (read.ec == std::errc{} && read.ptr == view.data() + view.size()) return number;
-    throw Failure("cannot loop to \"" + std::string(digits->view()) + "\"; an integer is needed");
+    // The string itself may be a secret: messages show the template's text, never a value.
+    throw Failure("cannot loop to this string; decimal digits are needed");
   }
   throw Failure("cannot loop to a value of type " + std::string(type_name(value)) +
                 "; an integer is needed");

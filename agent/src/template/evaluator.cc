@@ -32,7 +32,7 @@ void Evaluator::execute(const Step& step) {
   offset_ = step.offset;
   switch (step.kind) {
     case Step::Kind::kText:
-      return output_.append(step.text);
+      return output_.append(step.text.view());
     case Step::Kind::kAction: {
       const Value value = evaluate(*step.pipeline);
       if (step.pipeline->variables.empty()) print_value(output_, value);
@@ -137,10 +137,10 @@ void Evaluator::end_block() {
 }
 
 void Evaluator::call_template(const Step& step) {
-  const auto found = program_.templates.find(step.name);
+  const auto found = program_.templates.find(step.text.view());
   if (found == program_.templates.end()) {
-    throw Failure("cannot find the template \"" + step.name + "\"; {{define \"" + step.name +
-                  "\"}} would define it");
+    throw Failure("cannot find the template " + quoted(step.text.view()) +
+                  "; {{define}} would define it");
   }
   if (calls_.size() == max_depth_) {
     throw Failure("cannot call templates more than " + std::to_string(max_depth_) + " deep");
@@ -240,11 +240,11 @@ Value Evaluator::field(const Value& receiver, std::string_view name, bool has_ar
   if (std::holds_alternative<Nil>(receiver)) return Nil{};
   const auto* map = std::get_if<const Variables*>(&receiver);
   if (map == nullptr) {
-    throw Failure("cannot take the field \"" + std::string(name) + "\" of a value of type " +
+    throw Failure("cannot take the field " + quoted(name) + " of a value of type " +
                   std::string(type_name(receiver)) + "; only the environment has fields");
   }
   if (has_arguments) {
-    throw Failure("cannot give arguments to the variable \"" + std::string(name) + "\"");
+    throw Failure("cannot give arguments to the variable " + quoted(name));
   }
   const auto found = (*map)->find(name);
   return found == (*map)->end() ? Text() : Text::borrowed(found->second);
@@ -256,9 +256,9 @@ Value Evaluator::call(const Operand& operand, std::span<const Operand> arguments
   const std::size_t wanted = function.parameters.size();
   const std::size_t given = arguments.size() + (piped != nullptr ? 1 : 0);
   if (given < wanted || (given > wanted && !function.variadic)) {
-    throw Failure("cannot call \"" + std::string(function.name) + "\" with " +
-                  std::to_string(given) + " arguments; it takes " +
-                  (function.variadic ? "at least " : "") + std::to_string(wanted));
+    throw Failure("cannot call " + quoted(function.name) + " with " + std::to_string(given) +
+                  " arguments; it takes " + (function.variadic ? "at least " : "") +
+                  std::to_string(wanted));
   }
   if (function.special != Function::Special::kNone) return and_or(function, arguments, piped);
 
@@ -308,8 +308,8 @@ void Evaluator::check(const Value& value, Function::Parameter expected) {
 const Value& Evaluator::variable(NameId name) {
   const std::size_t newest = newest_[name];
   if (newest <= first_variable_) {
-    throw Failure("cannot use the variable \"" + std::string(program_.variable_names[name]) +
-                  "\": its declaration was not executed");
+    throw Failure("cannot use the variable " + quoted(program_.variable_names[name]) +
+                  ": its declaration was not executed");
   }
   return variables_[newest - 1].value;
 }

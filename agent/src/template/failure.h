@@ -4,9 +4,16 @@
 #include <exception>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace containerpilot::agent::tmpl {
+
+/// `text` in double quotes, shortened if it is long: for messages.
+inline std::string quoted(std::string_view text) {
+  constexpr std::size_t kMax = 60;
+  return '"' + std::string(text.substr(0, kMax)) + (text.size() > kMax ? "…\"" : "\"");
+}
 
 /// Ends parsing or evaluation. Thrown inside the template code only; render_template() catches it.
 class Failure : public std::exception {

@@ -120,9 +120,9 @@ Token Lexer::inside_action() {
     case '|':
       return emit(Kind::kPipe);
     case '"':
-      return quoted(Kind::kString, '"');
+      return quoted_literal(Kind::kString, '"');
     case '\'':
-      return quoted(Kind::kRune, '\'');
+      return quoted_literal(Kind::kRune, '\'');
     case '`':
       return raw_string();
     case '$':
@@ -168,8 +168,7 @@ Token Lexer::field_or_variable(Kind kind, Kind alone) {
 
 Token Lexer::number() {
   const auto bad_number = [this] {
-    fail(start_,
-         "cannot read the number \"" + std::string(input_.substr(start_, pos_ - start_)) + "\"");
+    fail(start_, "cannot read the number " + quoted(input_.substr(start_, pos_ - start_)));
   };
   if (!scan_number()) bad_number();
   if (peek() != '+' && peek() != '-') return emit(Kind::kNumber);
@@ -203,7 +202,7 @@ bool Lexer::scan_number() {
   return false;
 }
 
-Token Lexer::quoted(Kind kind, char quote) {
+Token Lexer::quoted_literal(Kind kind, char quote) {
   while (true) {
     char32_t rune = peek();
     if (rune == '\\') {

@@ -56,7 +56,7 @@ class Lexer {
   Token field_or_variable(Token::Kind kind, Token::Kind alone);
   Token identifier();
   Token number();
-  Token quoted(Token::Kind kind, char quote);
+  Token quoted_literal(Token::Kind kind, char quote);
   Token raw_string();
   Token close();
 

@@ -33,7 +33,7 @@ class Parser {
 
   /// A template whose {{end}} (or, for the main one, the end of input) has not been seen.
   struct OpenTemplate {
-    std::string name;
+    Text name;
     Steps steps;
     std::vector<NameId> variables;  ///< in scope, innermost last
     std::unordered_map<NameId, int> declared;
@@ -50,8 +50,8 @@ class Parser {
   void close_if_or_range(OpenBlock& block);
   void parse_loop_exit(Step::Kind kind, const Token& keyword);
   void parse_template_call();
-  std::string template_name(std::string_view context);
-  void begin_template(std::string name);
+  Text template_name(std::string_view context);
+  void begin_template(Text name);
   void end_template();
 
   Pipeline pipeline(std::string_view context, Kind end);
@@ -88,10 +88,8 @@ class Parser {
   Program program_;
 };
 
-std::string quoted(std::string_view text) { return "\"" + std::string(text) + "\""; }
-
 Program Parser::parse() {
-  begin_template("");
+  begin_template(Text());
   while (true) {
     const Token token = next();
     if (token.kind == Kind::kEnd) {
@@ -103,7 +101,7 @@ Program Parser::parse() {
       return std::move(program_);
     }
     if (token.kind == Kind::kText) {
-      add_step(Step::Kind::kText, token.offset).text = token.text;
+      add_step(Step::Kind::kText, token.offset).text = Text::borrowed(token.text);
     } else {
       parse_action();
     }
@@ -133,7 +131,7 @@ void Parser::parse_action() {
 }
 
 void Parser::begin_define() {
-  std::string name = template_name("{{define}}");
+  Text name = template_name("{{define}}");
   expect_close("{{define}}");
   open_blocks_.push_back({OpenBlock::Kind::kTemplate, 0, 0, std::nullopt});
   begin_template(std::move(name));
@@ -144,16 +142,16 @@ void Parser::begin_block_template() {
   Step call;
   call.kind = Step::Kind::kTemplate;
   call.offset = peek_after_space().offset;
-  call.name = template_name("{{block}}");
+  call.text = template_name("{{block}}");
   call.pipeline = pipeline("{{block}}", Kind::kClose);
   open_blocks_.push_back({OpenBlock::Kind::kTemplate, 0, 0, std::nullopt});
-  begin_template(call.name);
+  begin_template(call.text);
   current().call = std::move(call);
 }
 
 void Parser::parse_template_call() {
   const std::size_t offset = peek_after_space().offset;
-  std::string name = template_name("{{template}}");
+  Text name = template_name("{{template}}");
   std::optional<Pipeline> argument;
   if (peek_after_space().kind == Kind::kClose) {
     next_after_space();
@@ -161,21 +159,21 @@ void Parser::parse_template_call() {
     argument = pipeline("{{template}}", Kind::kClose);
   }
   Step& call = add_step(Step::Kind::kTemplate, offset);
-  call.name = std::move(name);
+  call.text = std::move(name);
   call.pipeline = std::move(argument);
 }
 
-std::string Parser::template_name(std::string_view context) {
+Text Parser::template_name(std::string_view context) {
   const Token token = next_after_space();
   if (token.kind != Kind::kString && token.kind != Kind::kRawString) {
     unexpected(token, std::string(context) + ", which needs a name in quotes");
   }
   const auto name = parse_string(token.text);
-  if (!name) throw Failure(token.offset, "cannot read the string " + std::string(token.text));
-  return std::string(name->view());
+  if (!name) throw Failure(token.offset, "cannot read the string " + quoted(token.text));
+  return *name;
 }
 
-void Parser::begin_template(std::string name) {
+void Parser::begin_template(Text name) {
   open_templates_.emplace_back();
   current().name = std::move(name);
   declare("$");
@@ -187,16 +185,16 @@ void Parser::end_template() {
   open_templates_.pop_back();
   const auto is_blank = [](const Steps& steps) {
     for (const Step& step : steps) {
-      if (step.kind != Step::Kind::kText || !trim_space(step.text).empty()) return false;
+      if (step.kind != Step::Kind::kText || !trim_space(step.text.view()).empty()) return false;
     }
     return true;
   };
-  Steps& known = program_.templates[done.name];
+  Steps& known = program_.templates[std::string(done.name.view())];
   if (is_blank(known)) {
     known = std::move(done.steps);
   } else if (!is_blank(done.steps)) {
     throw Failure(done.steps.front().offset,
-                  "cannot define the template " + quoted(done.name) + " a second time");
+                  "cannot define the template " + quoted(done.name.view()) + " a second time");
   }
   if (done.call) current().steps.push_back(std::move(*done.call));
 }
@@ -388,7 +386,7 @@ std::optional<Operand> Parser::term() {
     case Kind::kString:
     case Kind::kRawString: {
       auto text = parse_string(token.text);
-      if (!text) throw Failure(token.offset, "cannot read the string " + std::string(token.text));
+      if (!text) throw Failure(token.offset, "cannot read the string " + quoted(token.text));
       out.constant = std::move(*text);
       return out;
     }
@@ -410,7 +408,7 @@ Operand Parser::number(const Token& token) {
   out.offset = token.offset;
   if (token.kind == Kind::kRune) {
     const auto rune = parse_rune(token.text);
-    if (!rune) throw Failure(token.offset, "cannot read the character " + std::string(token.text));
+    if (!rune) throw Failure(token.offset, "cannot read the character " + quoted(token.text));
     out.constant = *rune;
     return out;
   }
@@ -451,8 +449,8 @@ Operand Parser::function(const Token& token) {
       for (const Function& f : functions) (known += known.empty() ? "" : ", ") += f.name;
     }
     throw Failure(token.offset, "cannot find a function " + quoted(token.text) +
-                                    " (a variable is written ." + std::string(token.text) +
-                                    "); functions are " + known);
+                                    "; functions are " + known +
+                                    "; a variable needs a dot before its name");
   }
   return out;
 }

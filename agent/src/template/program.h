@@ -75,9 +75,8 @@ struct Step {
   };
   Kind kind = Kind::kText;
   std::size_t offset = 0;
-  std::string_view text;             ///< kText
+  Text text;                         ///< kText; kTemplate: the name
   std::optional<Pipeline> pipeline;  ///< kTemplate may have none: the dot is nil then
-  std::string name;                  ///< kTemplate
   std::size_t next = 0;              ///< kRange: its kNext
   std::size_t otherwise = 0;         ///< kIf, kWith, kRange: where the else-body starts, or `end`
   std::size_t end = 0;               ///< block's kEndBlock; for kElse, too

@@ -14,6 +14,8 @@
 namespace containerpilot::agent::tmpl {
 namespace {
 
+constexpr std::size_t kSearchedBytesPerUnit = 64;
+
 re2::StringPiece piece(std::string_view text) { return {text.data(), text.size()}; }
 
 /// A part of the replacement: literal text, then the first of some groups that took part in the
@@ -95,19 +97,22 @@ bool uses_any_byte(std::string_view expression) {
   }
 }
 
-void fail(std::string_view expression, std::string_view reason) {
-  throw Failure("cannot use the regular expression \"" + std::string(expression) +
-                "\": " + std::string(reason));
+[[noreturn]] void fail(std::string_view reason) {
+  throw Failure("cannot use this regular expression: " + std::string(reason));
 }
 
 void check(std::string_view expression, const RE2& regex) {
   constexpr std::string_view kNameCharacters =
       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
-  if (!regex.ok()) fail(expression, regex.error());
-  if (uses_any_byte(expression)) fail(expression, "\\C is not possible");
+  if (!regex.ok()) {
+    // Without the part of the expression that RE2 quotes: it may come from a secret.
+    const std::string& reason = regex.error();
+    fail(std::string_view(reason).substr(0, reason.rfind(": " + regex.error_arg())));
+  }
+  if (uses_any_byte(expression)) fail("\\C is not possible");
   for (const auto& [number, name] : regex.CapturingGroupNames()) {
     if (name.find_first_not_of(kNameCharacters) != std::string::npos) {
-      fail(expression, "the name of a group must be ASCII letters and digits");
+      fail("the name of a group must be ASCII letters and digits");
     }
   }
 }
@@ -146,8 +151,9 @@ class Subject {
 
 }  // namespace
 
-void regex_replace_all(Buffer& out, std::string_view expression, std::string_view replacement,
-                       std::string_view text) {
+std::string regex_replace_all(Budget& budget, std::string_view expression,
+                              std::string_view replacement, std::string_view text) {
+  budget.spend(expression.size() + replacement.size() + text.size());
   RE2::Options options;
   options.set_log_errors(false);
   options.set_max_mem(std::int64_t{64} << 20);
@@ -155,6 +161,7 @@ void regex_replace_all(Buffer& out, std::string_view expression, std::string_vie
   check(expression, regex);
   const std::vector<Part> parts = parse_replacement(regex, replacement);
   const Subject subject(text);
+  Buffer out(budget);
   const re2::StringPiece input = piece(subject.matchable());
   std::vector<re2::StringPiece> groups(static_cast<std::size_t>(regex.NumberOfCapturingGroups()) +
                                        1);
@@ -170,6 +177,9 @@ void regex_replace_all(Buffer& out, std::string_view expression, std::string_vie
   std::size_t search = 0;
   while (search <= input.size() && regex.Match(input, search, input.size(), RE2::UNANCHORED,
                                                groups.data(), static_cast<int>(groups.size()))) {
+    // Each search may have looked at the whole rest, which makes many matches in a long text
+    // quadratic. This lets 128 KiB, the most a variable can hold, match everywhere.
+    budget.spend((input.size() - search) / kSearchedBytesPerUnit);
     const auto start = static_cast<std::size_t>(groups[0].data() - input.data());
     if (start < input.size() && is_continuation(input[start])) {
       search = start + 1;  // RE2 finds \B also between the bytes of a character
@@ -190,6 +200,7 @@ void regex_replace_all(Buffer& out, std::string_view expression, std::string_vie
     search = std::max(search + rune, end);
   }
   out.append(subject.original(copied, input.size()));
+  return out.take();
 }
 
 }  // namespace containerpilot::agent::tmpl

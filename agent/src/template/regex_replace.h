@@ -1,5 +1,6 @@
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "template/budget.h"
@@ -8,7 +9,7 @@ namespace containerpilot::agent::tmpl {
 
 /// Go's regexp.MustCompile(expression).ReplaceAllString(text, replacement): leftmost-first, "$1",
 /// "${name}" and "$$" in the replacement. Throws Failure for a bad expression.
-void regex_replace_all(Buffer& out, std::string_view expression, std::string_view replacement,
-                       std::string_view text);
+std::string regex_replace_all(Budget& budget, std::string_view expression,
+                              std::string_view replacement, std::string_view text);
 
 }  // namespace containerpilot::agent::tmpl
