@@ -2,10 +2,13 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 #include <zlib.h>
 
 #include <deque>
-#include <thread>
+#include <fstream>
+#include <vector>
 
 #include "integration/telemetry/raw_client.h"
 
@@ -53,6 +56,12 @@ class Server : public testing::Test {
   std::unique_ptr<MetricsServer> server_;
   std::uint16_t port_ = 0;
 };
+
+long resident_kilobytes() {
+  long total = 0, resident = 0;
+  std::ifstream("/proc/self/statm") >> total >> resident;
+  return resident * (::sysconf(_SC_PAGESIZE) / 1024);
+}
 
 std::string gunzip(const std::string& packed) {
   z_stream stream{};
@@ -287,6 +296,33 @@ TEST_F(Server, AnswersScrapesWhileAHundredClientsDawdle) {
   client.send("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
   EXPECT_EQ(client.answer(20s).status, 200);
   EXPECT_LT(std::chrono::steady_clock::now() - before, 10s);
+}
+
+TEST_F(Server, RecoversFromTenThousandConnections) {
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+  start();
+  const long before = resident_kilobytes();
+  {
+    std::vector<UniqueFd> crowd;
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(port_);
+    for (int i = 0; i < 10000; ++i) {
+      UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+      if (!fd.valid()) break;  // as many as this machine allows
+      ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address));
+      crowd.push_back(std::move(fd));
+    }
+    EXPECT_GT(crowd.size(), 900U);
+    EXPECT_LT(resident_kilobytes() - before, 20000);
+  }
+  const auto left = std::chrono::steady_clock::now();
+  EXPECT_EQ(get(port_, "/metrics").status, 200);
+  EXPECT_LT(std::chrono::steady_clock::now() - left, 2s);
 }
 
 TEST_F(Server, CutsOffAnEndlessBody) {
