@@ -6,8 +6,8 @@
 #include <charconv>
 #include <memory>
 #include <string_view>
-#include <system_error>
 
+#include "errno_text.h"
 #include "socket_address.h"
 
 namespace containerpilot {
@@ -288,7 +288,7 @@ std::string CurlCall::cause(CURLcode code) const {
   std::string text = error_[0] != '\0' ? error_ : curl_easy_strerror(code);
   if (sys_errno != 0 &&
       (code == CURLE_COULDNT_CONNECT || code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR)) {
-    text = std::generic_category().message(static_cast<int>(sys_errno));
+    text = detail::errno_text(static_cast<int>(sys_errno));
   } else if (code == CURLE_OPERATION_TIMEDOUT) {
     text = "not connected within " + std::to_string(milliseconds(request_.connect_timeout)) + "ms";
   } else if (code == CURLE_GOT_NOTHING) {

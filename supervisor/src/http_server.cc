@@ -4,10 +4,10 @@
 #include <sys/socket.h>
 
 #include <cerrno>
-#include <system_error>
 
 #include "containerpilot/supervisor/http.h"
 #include "containerpilot/supervisor/log.h"
+#include "errno_text.h"
 #include "http_connection.h"
 #include "listening_socket.h"
 
@@ -99,8 +99,8 @@ class Server : public HttpServer {
   void pause_accepting(int sys_errno) {
     if (!paused_) {
       paused_ = true;
-      log_warn("http", "cannot accept connections on '" + address() + "': " +
-                           std::generic_category().message(sys_errno) + ", retrying every 100ms");
+      log_warn("http", "cannot accept connections on '" + address() +
+                           "': " + detail::errno_text(sys_errno) + ", retrying every 100ms");
     }
     listener_watch_ = Watch();
     accept_timer_ = shared_->reactor.after(kAcceptPause, [this] { watch_listener(); });

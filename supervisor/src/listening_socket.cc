@@ -5,8 +5,8 @@
 #include <sys/stat.h>
 
 #include <cerrno>
-#include <system_error>
 
+#include "errno_text.h"
 #include "socket_address.h"
 
 namespace containerpilot {
@@ -15,7 +15,7 @@ namespace {
 
 Error cannot_listen(const std::string& address, int sys_errno) {
   Errc code = Errc::kIo;
-  std::string why = std::generic_category().message(sys_errno);
+  std::string why = detail::errno_text(sys_errno);
   if (sys_errno == EADDRINUSE) {
     code = Errc::kUnavailable;
     why = "another process listens there";

@@ -18,11 +18,6 @@ Overloaded(Fs...) -> Overloaded<Fs...>;
 
 }  // namespace
 
-std::string format_timeout(Duration timeout) {
-  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(timeout).count();
-  return ms % 1000 == 0 ? std::to_string(ms / 1000) + "s" : std::to_string(ms) + "ms";
-}
-
 Watch ProbeRunner::run(ProbeRun run, std::function<void(ProbeResult)> done) {
   const Probe& probe = run.probe;
   if (!std::holds_alternative<ProcessSpec>(probe) && run.timeout <= Duration(0)) {

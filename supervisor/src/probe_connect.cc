@@ -3,10 +3,11 @@
 
 #include <cerrno>
 #include <deque>
-#include <system_error>
 
+#include "errno_text.h"
 #include "probe_task.h"
 #include "socket_address.h"
+#include "text.h"
 
 namespace containerpilot {
 
@@ -21,7 +22,7 @@ std::string text_of(int sys_errno) {
     case EAGAIN:
       return "its queue of waiting connections is full";
     default:
-      return std::generic_category().message(sys_errno);
+      return detail::errno_text(sys_errno);
   }
 }
 
@@ -54,8 +55,8 @@ class ConnectProbe : public ProbeTask {
   void limit() {
     timer_ = reactor_.after(timeout_, [this] {
       end({.kind = ProbeResult::Kind::kTimeout,
-           .reason = where_.empty() ? "name not resolved within " + format_timeout(timeout_)
-                                    : "not connected within " + format_timeout(timeout_) + " (" +
+           .reason = where_.empty() ? "name not resolved within " + format_seconds(timeout_)
+                                    : "not connected within " + format_seconds(timeout_) + " (" +
                                           where_ + ")"});
     });
   }

@@ -3,6 +3,7 @@
 
 #include "containerpilot/supervisor/line_reader.h"
 #include "probe_task.h"
+#include "text.h"
 
 namespace containerpilot {
 
@@ -104,7 +105,7 @@ class ExecProbe : public ProbeTask {
       result.reason = failure->text();
     } else if (timed_out_) {
       result.kind = ProbeResult::Kind::kTimeout;
-      result.reason = "not finished within " + format_timeout(timeout_);
+      result.reason = "not finished within " + format_seconds(timeout_);
     } else if (!status.success()) {
       result.kind = ProbeResult::Kind::kFailed;
       result.reason = describe(status);

@@ -58,7 +58,4 @@ Watch run_tcp_probe(Reactor& reactor, Resolver& resolver, const TcpProbe& probe,
                     ProbeDone done);
 Watch run_unix_probe(Reactor& reactor, const UnixProbe& probe, Duration timeout, ProbeDone done);
 
-/// "5s", "1500ms".
-std::string format_timeout(Duration timeout);
-
 }  // namespace containerpilot
