@@ -8,6 +8,7 @@
 
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "containerpilot/telemetry/agent_metrics.h"
 #include "containerpilot/telemetry/server.h"
@@ -30,11 +31,11 @@ void fill(Registry& registry) {
     for (const std::string_view label : metric.label_names) labels.emplace(label, "a \"b\"\\c\nd");
     ASSERT_TRUE(registry.record(metric.spec.name, labels, 1));
   }
-  for (const MetricType type :
-       {MetricType::kGauge, MetricType::kCounter, MetricType::kHistogram, MetricType::kSummary}) {
+  for (const auto& [name, type] :
+       {std::pair("app_load", MetricType::kGauge), std::pair("app_jobs_total", MetricType::kCounter),
+        std::pair("app_delay", MetricType::kHistogram), std::pair("app_size", MetricType::kSummary)}) {
     MetricSpec metric;
-    metric.name = "user_" + std::string(metric_type_name(type));
-    if (type == MetricType::kCounter) metric.name += "_total";
+    metric.name = name;
     metric.help = "Help with \"quotes\", a \\ and\na second line.";
     metric.type = type;
     ASSERT_TRUE(registry.declare(metric));
@@ -134,10 +135,10 @@ TEST_F(RealPrometheus, ReadsBothFormatsAlike) {
   for (const std::string job : {"open", "text"}) {
     const std::string selector = "%7Bjob%3D%22" + job + "%22%7D";
     EXPECT_EQ(wait_for("max_over_time(up" + selector + "[1m])"), "1") << job;
-    EXPECT_EQ(wait_for("user_gauge" + selector), "0.25") << job;
-    EXPECT_EQ(wait_for("user_counter_total" + selector), "0.25") << job;
-    EXPECT_EQ(wait_for("user_histogram_count" + selector), "1") << job;
-    EXPECT_EQ(wait_for("user_summary_sum" + selector), "0.25") << job;
+    EXPECT_EQ(wait_for("app_load" + selector), "0.25") << job;
+    EXPECT_EQ(wait_for("app_jobs_total" + selector), "0.25") << job;
+    EXPECT_EQ(wait_for("app_delay_count" + selector), "1") << job;
+    EXPECT_EQ(wait_for("app_size_sum" + selector), "0.25") << job;
     EXPECT_EQ(wait_for("containerpilot_events" + selector), "1") << job;
     EXPECT_EQ(wait_for("containerpilot_job_exits_total" + selector), "1") << job;
   }
