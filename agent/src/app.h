@@ -52,7 +52,7 @@ class App {
   Result<std::unique_ptr<CatalogLink>> start_catalog(const Plan& plan);
   Result<std::unique_ptr<ControlServer>> start_control(const std::string& path);
   SupervisorHooks supervisor_hooks();
-  SupervisorConfig supervisor_config() const;
+  [[nodiscard]] SupervisorConfig supervisor_config() const;
   void watch_signals();
   void on_signal(int signo, const std::string& name);
   void on_event(const Event& event);

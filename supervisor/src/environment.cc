@@ -36,7 +36,10 @@ const std::string* Environment::get(std::string_view name) const {
 std::vector<std::string> Environment::to_strings() const {
   std::vector<std::string> result;
   result.reserve(vars_.size());
-  for (const auto& [name, value] : vars_) result.push_back(name + "=" + value);
+  for (const auto& [name, value] : vars_) {
+    result.push_back(name);
+    result.back().append("=").append(value);
+  }
   return result;
 }
 

@@ -51,7 +51,7 @@ void HealthMonitor::check() {
     source.pid = pid;
     log_child_line(source, line);
   };
-  running_ = probes_.run(std::move(run), [this](ProbeResult result) { on_result(result); });
+  running_ = probes_.run(std::move(run), [this](const ProbeResult& result) { on_result(result); });
 }
 
 void HealthMonitor::on_result(const ProbeResult& result) {

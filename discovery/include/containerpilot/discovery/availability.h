@@ -56,6 +56,7 @@ class Availability {
   Availability(Reactor& reactor, std::string name);
   Availability(const Availability&) = delete;
   Availability& operator=(const Availability&) = delete;
+  ~Availability() = default;
 
   /// nullopt: not now; on_chance() tells when to ask again.
   [[nodiscard]] std::optional<Call> begin();

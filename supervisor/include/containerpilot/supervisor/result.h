@@ -56,7 +56,7 @@ class [[nodiscard]] Result {
     assert(has_value());
     return *std::get_if<0>(&v_);
   }
-  const T& value() const& {
+  [[nodiscard]] const T& value() const& {
     assert(has_value());
     return *std::get_if<0>(&v_);
   }
@@ -64,7 +64,7 @@ class [[nodiscard]] Result {
     assert(has_value());
     return std::move(*std::get_if<0>(&v_));
   }
-  const Error& error() const& {
+  [[nodiscard]] const Error& error() const& {
     assert(!has_value());
     return *std::get_if<1>(&v_);
   }

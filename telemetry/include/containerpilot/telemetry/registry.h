@@ -29,10 +29,10 @@ class SeriesHandle {
   /// gauge: set; counter: add; histogram and summary: observe.
   /// Errors: kInvalid (counter: negative or not finite; histogram, summary: not finite), kNotFound
   /// (an empty handle).
-  Status record(double value) const;
+  [[nodiscard]] Status record(double value) const;
   /// Counter as a running total. Errors: as record; kInvalid when it would fall, and for other
   /// types.
-  Status record_total(double total) const;
+  [[nodiscard]] Status record_total(double total) const;
   /// Gauge or counter. Errors: kInvalid for other types, kNotFound for an empty handle.
   [[nodiscard]] Result<double> value() const;
 
