@@ -115,7 +115,9 @@ class ScalingSignals::Impl {
   }
 
   static Labels labels_of(const std::string& service, const ScalingTrigger& trigger) {
-    return {{"service", service}, {"metric", trigger.metric}};
+    return {{"service", service},
+            {"metric", trigger.metric},
+            {"scope", trigger.scope == ScalingScope::kInstance ? "instance" : "service"}};
   }
 
   /// What is not known is not exported: a made-up 0 would shrink a fleet.

@@ -222,10 +222,6 @@ void CivetServer::answer(mg_connection* connection, const Request& request) {
     }
     return;
   }
-  const bool probe = request.path == "/healthz" || request.path == "/readyz";
-  if (!probe && !authorized(request)) {
-    return refuse(connection, 401, "Unauthorized\n", "WWW-Authenticate: Bearer\r\n");
-  }
   const bool scrape = request.path == spec_.metrics_path;
   const bool events = events_ != nullptr && request.path == "/events";
   std::shared_ptr<const Document> document;
@@ -234,8 +230,12 @@ void CivetServer::answer(mg_connection* connection, const Request& request) {
       document = documents_.find(std::string(request.path) + "?" + std::string(request.query));
     }
     if (!document) document = documents_.find(request.path);
-    if (!document) return refuse(connection, 404, "404 page not found\n");
   }
+  const bool probe = request.path == "/healthz" || request.path == "/readyz";
+  if (!probe && !(document && document->open) && !authorized(request)) {
+    return refuse(connection, 401, "Unauthorized\n", "WWW-Authenticate: Bearer\r\n");
+  }
+  if (!scrape && !events && !document) return refuse(connection, 404, "404 page not found\n");
   if (request.method != "GET" && request.method != "HEAD") {
     return refuse(connection, 405, "Method Not Allowed\n", "Allow: GET, HEAD\r\n");
   }
@@ -265,7 +265,7 @@ void CivetServer::answer_document(mg_connection* connection, const Request& requ
                                   const Document& document) {
   std::string packed;
   std::string_view body = document.body;
-  std::string extra = "Cache-Control: no-cache\r\n";
+  std::string extra = "Cache-Control: no-cache\r\n" + document.headers;
   if (body.size() >= kCompressFrom) {
     extra += "Vary: Accept-Encoding\r\n";
     GzipPart part;

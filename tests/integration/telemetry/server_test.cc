@@ -194,6 +194,9 @@ TEST_F(Server, AsksForTheBearerTokenButNotProbes) {
   EXPECT_EQ(get(port_, "/metrics", "Authorization: Bearer s3cret\r\n").status, 200);
   EXPECT_EQ(get(port_, "/status", "Authorization: bearer s3cret\r\n").status, 200);
   EXPECT_EQ(get(port_, "/healthz").status, 200);
+  documents_.publish("/", {.body = "page", .open = true, .headers = "X-Test: 1\r\n"});
+  EXPECT_EQ(get(port_, "/").status, 200);
+  EXPECT_TRUE(get(port_, "/").has("X-Test: 1"));
 }
 
 TEST_F(Server, ListensOnIPv6) {

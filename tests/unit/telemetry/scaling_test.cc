@@ -298,7 +298,7 @@ TEST(ScalingSignals, ExportsWhatIsKnownAndNothingElse) {
   signals.set({rule});
   loop.advance(1s);
   const Labels service = {{"service", "web"}},
-               trigger = {{"metric", "sessions"}, {"service", "web"}};
+               trigger = {{"metric", "sessions"}, {"service", "web"}, {"scope", "instance"}};
   EXPECT_FALSE(registry.value(kScalingValue, trigger));
   EXPECT_FALSE(registry.value(kScalingDesired, service));
   EXPECT_EQ(registry.value(kScalingTarget, trigger).value(), 10);

@@ -20,6 +20,10 @@ struct Document {
   std::string body;
   /// How long it may be served; afterwards 503, because whoever publishes it hangs. 0: for ever.
   Duration valid_for{0};
+  /// Served without the bearer token: what is the same for everybody, like a page's files.
+  bool open = false;
+  /// Further header lines, each ending in CRLF.
+  std::string headers;
 };
 
 /// What the loop publishes; any thread may read, the loop thread writes. Each publish replaces the
@@ -62,8 +66,8 @@ class EventFeed {
 
 /// The telemetry port (civetweb): the registry at `spec.metrics_path`, /events from the feed,
 /// everything else from `documents`. GET and HEAD only; no request has a body. With a bearer token
-/// everything but /healthz and /readyz asks for it. Start and stop (destroy) from the loop thread;
-/// stop takes at most 0.1 s whatever clients do.
+/// everything but /healthz, /readyz and open documents asks for it. Start and stop (destroy) from
+/// the loop thread; stop takes at most 0.1 s whatever clients do.
 class MetricsServer {
  public:
   static constexpr int kWorkers = 16;
