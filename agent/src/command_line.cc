@@ -200,8 +200,9 @@ Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments
       }
     } else if (!value) {
       if (++i == arguments.size()) {
-        return Error(Errc::kInvalid, "cannot use -" + name + " alone: expected -" + name + " " +
-                                         std::string(flag->argument));
+        std::string text = "cannot use -";
+        text.append(name).append(" alone: expected -").append(name).append(" ");
+        return Error(Errc::kInvalid, text.append(flag->argument));
       }
       value = arguments[i];
     }

@@ -60,11 +60,11 @@ Result<std::unique_ptr<ControlServer>> ControlServer::listen(Reactor& reactor,
                                                              ControlActions actions) {
   std::unique_ptr<ControlServer> control(new ControlServer(reactor, bus, std::move(actions)));
   constexpr unsigned kOwnerOnly = 0600;
-  auto server = listen_unix(
-      reactor, path, kOwnerOnly,
-      [raw = control.get()](HttpServerRequest request, std::unique_ptr<HttpResponder> responder) {
-        raw->handle(std::move(request), std::move(responder));
-      });
+  auto server = listen_unix(reactor, path, kOwnerOnly,
+                            [raw = control.get()](const HttpServerRequest& request,
+                                                  std::unique_ptr<HttpResponder> responder) {
+                              raw->handle(request, std::move(responder));
+                            });
   if (!server) return std::move(server).error().during("cannot listen on the control socket");
   control->server_ = std::move(server).value();
   return control;
@@ -72,7 +72,8 @@ Result<std::unique_ptr<ControlServer>> ControlServer::listen(Reactor& reactor,
 
 ControlServer::~ControlServer() = default;
 
-void ControlServer::handle(HttpServerRequest request, std::unique_ptr<HttpResponder> responder) {
+void ControlServer::handle(const HttpServerRequest& request,
+                           std::unique_ptr<HttpResponder> responder) {
   if (request.path == "/v3/events" && request.method == "GET") {
     follow_events(std::move(responder));
     return;

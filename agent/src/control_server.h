@@ -43,7 +43,7 @@ class ControlServer {
  private:
   ControlServer(Reactor& reactor, EventBus& bus, ControlActions actions)
       : reactor_(reactor), bus_(bus), actions_(std::move(actions)) {}
-  void handle(HttpServerRequest request, std::unique_ptr<HttpResponder> responder);
+  void handle(const HttpServerRequest& request, std::unique_ptr<HttpResponder> responder);
   HttpServerResponse answer(const HttpServerRequest& request);
   HttpServerResponse job_action(const HttpServerRequest& request);
   void follow_events(std::unique_ptr<HttpResponder> responder);

@@ -62,7 +62,7 @@ void add_job_details(Json& entry, const JobStatus& job, const EventBus& bus) {
 }
 
 // Empty lists are null, as they always were.
-Json list_or_null(Json list) { return list.empty() ? Json(nullptr) : list; }
+Json list_or_null(Json list) { return list.empty() ? Json(nullptr) : std::move(list); }
 
 Json jobs_of(const StatusInput& input) {
   Json jobs = Json::array();

@@ -19,6 +19,7 @@ class HostCache {
   HostCache(Reactor& reactor, Resolver& resolver) : reactor_(reactor), resolver_(resolver) {}
   HostCache(const HostCache&) = delete;
   HostCache& operator=(const HostCache&) = delete;
+  ~HostCache() = default;
 
   /// As Resolver::resolve().
   Watch resolve(const std::string& host, std::uint16_t port, Duration timeout,

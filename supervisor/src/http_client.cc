@@ -312,6 +312,8 @@ void Client::deliver_data() {
 class CurlClient : public HttpClient {
  public:
   explicit CurlClient(std::shared_ptr<Client> client) : client_(std::move(client)) {}
+  CurlClient(const CurlClient&) = delete;
+  CurlClient& operator=(const CurlClient&) = delete;
   ~CurlClient() override { client_->shut_down(); }
   Watch request(HttpRequest request, Callback done) override {
     return client_->request(std::move(request), std::move(done));

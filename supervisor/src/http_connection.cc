@@ -23,6 +23,8 @@ class Responder : public HttpResponder {
  public:
   explicit Responder(std::weak_ptr<HttpConnection> connection)
       : connection_(std::move(connection)) {}
+  Responder(const Responder&) = delete;
+  Responder& operator=(const Responder&) = delete;
   ~Responder() override {
     const auto connection = connection_.lock();
     if (!connection) return;

@@ -45,6 +45,8 @@ class Server : public HttpServer {
         socket_(std::move(socket)) {
     watch_listener();
   }
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
   ~Server() override { close_all(); }
 
   [[nodiscard]] const std::string& address() const override { return socket_.address(); }

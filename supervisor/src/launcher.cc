@@ -93,6 +93,8 @@ struct Child {
 class Handle final : public Process {
  public:
   explicit Handle(std::shared_ptr<Child> child) : child_(std::move(child)) {}
+  Handle(const Handle&) = delete;
+  Handle& operator=(const Handle&) = delete;
   ~Handle() override {
     child_->on_exit = nullptr;
     if (child_->exited) return;

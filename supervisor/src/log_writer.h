@@ -39,6 +39,7 @@ class LogWriter {
   LogWriter();
   LogWriter(const LogWriter&) = delete;
   LogWriter& operator=(const LogWriter&) = delete;
+  ~LogWriter() = default;
 
   enum class WhenFull { kDrop, kKeep };
   /// Appends what `format(std::string&)` appends: one whole line.

@@ -21,6 +21,8 @@ class ExecProbe : public ProbeTask {
         timeout_(run.timeout),
         max_output_(run.max_output),
         on_line_(std::move(run.on_line)) {}
+  ExecProbe(const ExecProbe&) = delete;
+  ExecProbe& operator=(const ExecProbe&) = delete;
   ~ExecProbe() override {
     if (process_ && !exited_) process_->kill_tree();
   }

@@ -20,6 +20,7 @@ class Reaper {
   explicit Reaper(Reactor& reactor);
   Reaper(const Reaper&) = delete;
   Reaper& operator=(const Reaper&) = delete;
+  ~Reaper() = default;
 
   /// Called between the spawn and the next turn of the loop.
   void own(pid_t pid, std::function<void(ExitStatus)> on_exit) {

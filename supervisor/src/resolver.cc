@@ -26,6 +26,7 @@ class AresResolver : public Resolver {
                 Callback done) override {
     if (std::vector<std::string> known = known_addresses(host); !known.empty()) {
       std::vector<Address> addresses;
+      addresses.reserve(known.size());
       for (std::string& ip : known) addresses.push_back({std::move(ip), port});
       return reactor_.after(Duration(0), [addresses = std::move(addresses),
                                           done = std::move(done)] { done(addresses); });
