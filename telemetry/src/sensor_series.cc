@@ -39,12 +39,13 @@ SensorSeries::Entry* SensorSeries::find_or_make(const Sample& sample, std::strin
 Status SensorSeries::record_one(Entry& entry, const Sample& sample, double value) {
   if (!sample.total) return entry.handle.record(value);
   auto recorded = entry.handle.record_total(value);
-  if (recorded || sample.type != MetricType::kCounter) return recorded;
-  // The source began anew. The series does too: gone and back, so that nobody takes it for one.
+  if (recorded || sample.type != MetricType::kCounter || !(value >= 0)) return recorded;
+  // Its program began anew, and so does the counter: what reads it knows a fall for a reset.
   context_.registry.remove_series(entry.metric, entry.labels);
   auto fresh = context_.registry.series(entry.metric, entry.labels);
-  if (fresh) entry.handle = std::move(fresh).value();
-  return recorded;
+  if (!fresh) return std::move(fresh).error();
+  entry.handle = std::move(fresh).value();
+  return entry.handle.record_total(value);
 }
 
 SensorSeries::Recorded SensorSeries::record(Parsed& parsed) {
