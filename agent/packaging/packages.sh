@@ -12,7 +12,8 @@ build=(g++ cmake ninja-build pkg-config dpkg-dev debian-archive-keyring ca-certi
   prometheus-cpp-dev nlohmann-json3-dev libcurl4-openssl-dev libc-ares-dev libspdlog-dev
   libre2-dev libboost-dev libssl-dev zlib1g-dev libabsl-dev tzdata)
 quickstart=(nginx curl)
-tests=(libgtest-dev libgmock-dev nginx prometheus etcd-server curl openssl python3 git util-linux
+tests=(libgtest-dev libgmock-dev nginx prometheus prometheus-node-exporter etcd-server curl openssl
+  python3 python3-consul git util-linux
   clang clang-format clang-tidy shellcheck busybox-static musl-tools)
 
 say() { printf 'packages: %s\n' "$*"; }

@@ -15,11 +15,14 @@ namespace containerpilot::agent {
 using namespace std::chrono_literals;
 
 namespace {
-constexpr Duration kTelemetryBeat = 5s;  // of 3.x; the entry's TTL is 15 s
-constexpr Duration kHealthBeat = 1s;     // /healthz is renewed this often
+constexpr Duration kTelemetryBeat = 5s;     // of 3.x; the entry's TTL is 15 s
+constexpr Duration kSelfCheckTimeout = 9s;  // a beat that late still comes before the TTL is over
+constexpr Duration kHealthBeat = 1s;        // /healthz is renewed this often
 constexpr Duration kHealthValid =
     5s;  // and says 503 when the loop has not come round for this long
 constexpr Duration kPublishDelay = 20ms;  // changes in a burst make one document
+constexpr Duration kMaxPublishDelay = 1s;
+constexpr int kPublishShare = 100;  // of the loop's time goes into documents at most one such part
 
 EventKey pre_start_succeeded(const JobSpec& pre_start) {
   return {EventCode::kExitSuccess, pre_start.name};
@@ -161,6 +164,7 @@ SupervisorHooks App::supervisor_hooks() {
   hooks.shutdown_begins = [this] {
     // Nobody shall scrape, or scale by, an agent that is about to go.
     beat_timer_ = Watch();
+    self_check_ = Watch();
     catalog_->withdraw_telemetry();
   };
   hooks.finished = [this](int code, const std::string& why) { on_finished(code, why); };
@@ -254,9 +258,35 @@ void App::begin_periodic() {
   beat();
 }
 
+/// The telemetry entry is kept alive by what a prober would see: the port accepts, a worker is free
+/// and the loop has come round lately (/healthz).
 void App::beat() {
-  if (!supervisor_.maintenance()) catalog_->beat_telemetry();
   beat_timer_ = reactor_.after(kTelemetryBeat, [this] { beat(); });
+  if (supervisor_.maintenance() || !server_ || !catalog_->advertises_telemetry()) return;
+  if (self_check_.active()) return;  // its answer will tell
+  const telemetry::ServerSpec& server = plan_.telemetry->server;
+  const bool any = server.listen == "0.0.0.0" || server.listen == "::";
+  const std::string host = any ? "127.0.0.1"
+                           : server.listen.find(':') != std::string::npos
+                               ? "[" + server.listen + "]"
+                               : server.listen;
+  HttpRequest request;
+  request.url = std::string(server.tls.cert_file.empty() ? "http" : "https") + "://" + host + ":" +
+                std::to_string(server_->port()) + "/healthz";
+  request.timeout = kSelfCheckTimeout;
+  request.tls.verify = false;  // it is ourselves, under a name the certificate need not have
+  self_check_ = http_.request(std::move(request), [this](Result<HttpResponse> answer) {
+    const Watch over = std::move(self_check_);
+    if (supervisor_.maintenance() || supervisor_.shutting_down()) return;
+    if (!answer) {
+      catalog_->beat_telemetry(Error(answer.error()).during("cannot reach the telemetry port"));
+    } else if (answer.value().status != 200) {
+      catalog_->beat_telemetry(
+          Error(Errc::kUnavailable, "the telemetry port says: " + answer.value().body));
+    } else {
+      catalog_->beat_telemetry(ok());
+    }
+  });
 }
 
 // ---- what the control socket asks ----
@@ -339,6 +369,7 @@ Result<std::string> App::reload() {
   declare_metrics(next);
   plan_ = std::move(next);
   const ReloadReport report = supervisor_.apply(supervisor_config());
+  self_check_ = Watch();  // it may be about the port there was
   if (periodic_) set_sensors();
   if (periodic_) beat();
   metrics_.on_reload(true, reactor_.wall_now());
@@ -413,6 +444,7 @@ void App::on_finished(int code, const std::string& why) {
   why_ = why;
   sensors_.stop();
   beat_timer_ = Watch();
+  self_check_ = Watch();
   // The process hooks of the last job are still on the stack.
   catalog_->shutdown([this] { reactor_.stop(); });
 }
@@ -421,9 +453,14 @@ void App::on_finished(int code, const std::string& why) {
 
 void App::changed() {
   if (publish_timer_.active() || finishing_) return;
-  publish_timer_ = reactor_.after(kPublishDelay, [this] {
+  publish_timer_ = reactor_.after(publish_delay_, [this] {
     publish_timer_ = Watch();
+    // A thousand jobs make long documents: those come less often.
+    const auto start = std::chrono::steady_clock::now();
     publish_documents();
+    publish_delay_ =
+        std::clamp<Duration>((std::chrono::steady_clock::now() - start) * kPublishShare,
+                             kPublishDelay, kMaxPublishDelay);
   });
 }
 

@@ -98,7 +98,8 @@ class App {
   Supervisor supervisor_;
   Watch events_;
   std::vector<Watch> signals_;
-  Watch beat_timer_, publish_timer_, health_timer_;
+  Watch beat_timer_, self_check_, publish_timer_, health_timer_;
+  Duration publish_delay_ = std::chrono::milliseconds(20);
   bool periodic_ = false;
   bool finishing_ = false;
   int exit_code_ = 0;

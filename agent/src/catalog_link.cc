@@ -1,7 +1,9 @@
 #include "catalog_link.h"
 
 #include <set>
+#include <utility>
 
+#include "containerpilot/agent/version.h"
 #include "containerpilot/supervisor/log.h"
 
 namespace containerpilot::agent {
@@ -10,7 +12,16 @@ using discovery::CatalogSpec;
 
 namespace {
 constexpr Duration kQuietInterval = std::chrono::seconds(10);
+
+/// What Prometheus's consul_sd needs to know to scrape an endpoint:
+/// __meta_consul_service_metadata_*.
+void describe_endpoint(const telemetry::ServerSpec& server,
+                       std::map<std::string, std::string>& meta) {
+  meta.try_emplace("metrics_path", server.metrics_path);
+  meta.try_emplace("version", version());
+  if (!server.tls.cert_file.empty()) meta.try_emplace("scheme", "https");
 }
+}  // namespace
 
 Result<std::unique_ptr<CatalogLink>> CatalogLink::create(Reactor& reactor, Resolver& resolver,
                                                          EventBus& bus, const Plan& plan,
@@ -35,11 +46,12 @@ Result<std::unique_ptr<CatalogLink>> CatalogLink::create(Reactor& reactor, Resol
     if (!catalog) return std::move(catalog).error();
     link->catalog_ = std::move(catalog).value();
     link->registrar_ = std::make_unique<discovery::Registrar>(reactor, *link->catalog_, hostname);
-    if (link->observers_.call) link->registrar_->observe_calls(link->observers_.call);
+    link->registrar_->observe_calls(link->observers_.call);
   }
   link->watcher_ = std::make_unique<discovery::Watcher>(
       reactor, link->catalog_.get(), resolver,
       [raw = link.get()](const discovery::Change& change) { raw->on_change(change); });
+  link->watcher_->observe_calls(link->observers_.call);
   link->apply(plan);
   return link;
 }
@@ -59,7 +71,10 @@ void CatalogLink::apply(const Plan& plan) {
     if (it == next.end() || it->second.id != service.id) replace(service);
   }
   std::optional<discovery::ServiceSpec> telemetry;
-  if (plan.telemetry && plan.telemetry->advertise) telemetry = plan.telemetry->advertise->service;
+  if (plan.telemetry && plan.telemetry->advertise) {
+    telemetry = plan.telemetry->advertise->service;
+    describe_endpoint(plan.telemetry->server, telemetry->meta);
+  }
   if (telemetry_ && (!telemetry || telemetry->id != telemetry_->id)) replace(*telemetry_);
   services_ = std::move(next);
   telemetry_ = std::move(telemetry);
@@ -105,9 +120,31 @@ void CatalogLink::withdraw(const std::string& job, std::function<void()> done) {
   registrar_->withdraw(it->second.id, kWithdrawBound, std::move(done));
 }
 
-void CatalogLink::beat_telemetry() {
-  if (registrar_ && telemetry_)
-    registrar_->report(telemetry_->id, discovery::Health::kPassing, "ok");
+void CatalogLink::expect_down() {
+  if (catalog_) catalog_->availability().expect_down();
+}
+
+void CatalogLink::withdraw_all(std::function<void()> done) {
+  if (!registrar_) {
+    reactor_.post(std::move(done));
+    return;
+  }
+  registrar_->withdraw_all(kWithdrawBound, std::move(done));
+}
+
+void CatalogLink::beat_telemetry(const Status& answers) {
+  if (!advertises_telemetry()) return;
+  const bool answered = std::exchange(telemetry_answers_, answers.has_value());
+  if (answered != answers.has_value()) {
+    if (answers) {
+      log_info("telemetry", "the telemetry port answers again");
+    } else {
+      log_warn("telemetry", answers.error().text() + "; its entry is critical until it does");
+    }
+  }
+  registrar_->report(telemetry_->id,
+                     answers ? discovery::Health::kPassing : discovery::Health::kCritical,
+                     answers ? "ok" : answers.error().text());
 }
 
 void CatalogLink::withdraw_telemetry() {

@@ -26,7 +26,7 @@ class CatalogLink {
   static constexpr Duration kWithdrawBound = std::chrono::seconds(1);
 
   struct Observers {
-    discovery::Registrar::CallObserver call;
+    discovery::CallObserver call;
     std::function<void(const discovery::Change&)> change;
   };
 
@@ -45,8 +45,16 @@ class CatalogLink {
   void report(const std::string& job, bool passing, const std::string& output);
   /// `done` runs once, later, within kWithdrawBound.
   void withdraw(const std::string& job, std::function<void()> done);
-  /// The telemetry endpoint's own entry: a beat, or out of the catalog.
-  void beat_telemetry();
+  /// For a catalog that is a job of this agent. Before that job starts, and before it is stopped:
+  /// nobody is warned that it does not answer, and it is tried often until it does.
+  void expect_down();
+  /// Takes every entry out, before that job is stopped. `done` runs once, later, within
+  /// kWithdrawBound.
+  void withdraw_all(std::function<void()> done);
+  /// The telemetry endpoint's own entry: a beat that says whether it answers, or out of the
+  /// catalog.
+  [[nodiscard]] bool advertises_telemetry() const { return telemetry_ && registrar_; }
+  void beat_telemetry(const Status& answers);
   void withdraw_telemetry();
   void shutdown(std::function<void()> done);
 
@@ -78,6 +86,7 @@ class CatalogLink {
   std::optional<discovery::ServiceSpec> telemetry_;
   std::vector<discovery::WatchSpec> watches_;
   bool watching_ = false;
+  bool telemetry_answers_ = true;
 };
 
 }  // namespace containerpilot::agent

@@ -76,6 +76,7 @@ void MetricsLink::on_check(const std::string& job, const ProbeResult& result) {
 
 void MetricsLink::on_call(std::string_view operation, bool good, Duration latency) {
   count(kCatalogCalls, {{"call", std::string(operation)}, {"result", good ? "ok" : "error"}});
+  if (operation == "wait") return;  // its time is the catalog's choice
   count(kCatalogCallDuration, {{"call", std::string(operation)}}, seconds(latency));
 }
 
@@ -146,6 +147,7 @@ void MetricsLink::update_catalog(bool any, bool up,
     if (!watch.known) continue;
     const Labels labels = {{"service", watch.watch.name}};
     set(kWatchInstances, labels, static_cast<double>(watch.instances.size()));
+    set(kWatchStaleness, labels, seconds(watch.staleness));
     if (watch.last_answer)
       set(kWatchLastAnswer, labels, unix_seconds(now - (now_monotonic - *watch.last_answer)));
   }

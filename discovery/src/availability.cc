@@ -118,12 +118,26 @@ void Availability::Call::failed(const Error& error) {
   owner->fail(round_, error);
 }
 
+void Availability::Call::refused(const Error& error) {
+  // A catalog that is only starting refuses too, and nobody is to be told of that.
+  const bool awaited = owner_ != nullptr && owner_->expected_down_ && !owner_->ever_answered_;
+  if (owner_ != nullptr && (owner_->failures_ > 0 || awaited)) return failed(error);
+  owner_ = nullptr;
+}
+
 void Availability::Call::finished(const Error* error) {
-  if (error != nullptr && (error->code() == Errc::kUnavailable || error->code() == Errc::kTimeout ||
-                           error->code() == Errc::kIo)) {
-    failed(*error);
-  } else {
-    answered();
+  if (error == nullptr) return answered();
+  switch (error->code()) {
+    case Errc::kUnavailable:
+    case Errc::kTimeout:
+    case Errc::kIo:
+      return failed(*error);
+    case Errc::kInternal:
+      return refused(*error);
+    case Errc::kInvalid:
+    case Errc::kNotFound:
+    case Errc::kDenied:
+      return answered();
   }
 }
 

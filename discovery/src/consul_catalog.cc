@@ -177,9 +177,9 @@ Watch ConsulCatalog::query(const Query& query, std::uint64_t index, Duration wai
                        done = std::move(done)](Result<HttpResponse> response) {
     const int status = response ? response.value().status : 0;
     auto checked = check(std::move(response), what, target);
-    // 500 is also what Consul says of a datacenter it cannot reach: that question has no answer,
-    // but Consul is there, and nothing else must wait for it.
-    if (!checked && status == 500) return done(Error(Errc::kInvalid, checked.error().text()));
+    // 500 is also what Consul says of a datacenter it cannot reach, or while it has no leader: that
+    // question has no answer, but Consul is there, and nothing else must wait for it.
+    if (!checked && status >= 500) return done(Error(Errc::kInternal, checked.error().text()));
     if (!checked) return done(std::move(checked).error());
     auto instances = decode_health_service(checked.value().body);
     if (!instances) {

@@ -107,13 +107,14 @@ Result<std::vector<Instance>> decode_health_service(std::string_view body) {
   return answer(document, std::move(instances));
 }
 
-Result<std::vector<ServiceSpec>> decode_agent_services(std::string_view body) {
+Result<std::vector<OwnEntry>> decode_agent_services(std::string_view body) {
   JsonDocument document(body);
-  std::vector<ServiceSpec> services;
+  std::vector<OwnEntry> entries;
   const JsonNode root(document);
   root.each_member([&](const std::string& id, const JsonNode& entry) {
     if (!entry.expect_object()) return;
-    ServiceSpec service;
+    OwnEntry own;
+    ServiceSpec& service = own.service;
     service.id = id;
     service.name = entry.text("Service");
     service.address = entry.text("Address");
@@ -121,9 +122,10 @@ Result<std::vector<ServiceSpec>> decode_agent_services(std::string_view body) {
     service.tags = entry.texts("Tags");
     service.meta = entry.text_map("Meta");
     service.enable_tag_override = entry.flag("EnableTagOverride");
-    services.push_back(std::move(service));
+    own.keeps_meta = entry.has("Meta");
+    entries.push_back(std::move(own));
   });
-  return answer(document, std::move(services));
+  return answer(document, std::move(entries));
 }
 
 Result<std::vector<AgentCheck>> decode_agent_checks(std::string_view body) {
@@ -138,23 +140,18 @@ Result<std::vector<AgentCheck>> decode_agent_checks(std::string_view body) {
   return answer(document, std::move(checks));
 }
 
-std::vector<OwnEntry> merge_own_entries(std::vector<ServiceSpec> services,
+std::vector<OwnEntry> merge_own_entries(std::vector<OwnEntry> entries,
                                         const std::vector<AgentCheck>& checks) {
   std::map<std::string_view, const AgentCheck*> by_id;
   for (const AgentCheck& check : checks) by_id.emplace(check.id, &check);
-  std::vector<OwnEntry> entries;
-  for (ServiceSpec& service : services) {
-    OwnEntry entry;
-    const auto it = by_id.find("service:" + service.id);
+  for (OwnEntry& entry : entries) {
+    const auto it = by_id.find("service:" + entry.service.id);
     entry.has_check = it != by_id.end();
-    if (entry.has_check) {
-      // Consul's own words once nobody beats; a check reported critical has that report's output.
-      entry.expired = it->second->status == "critical" &&
-                      it->second->output.starts_with("TTL expired") &&
-                      it->second->notes.ends_with(kNotesEnd);
-    }
-    entry.service = std::move(service);
-    entries.push_back(std::move(entry));
+    if (!entry.has_check) continue;
+    // Consul's own words once nobody beats; a check reported critical has that report's output.
+    entry.expired = it->second->status == "critical" &&
+                    it->second->output.starts_with("TTL expired") &&
+                    it->second->notes.ends_with(kNotesEnd);
   }
   return entries;
 }

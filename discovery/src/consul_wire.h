@@ -12,7 +12,7 @@
 #include "containerpilot/supervisor/result.h"
 
 // Consul's HTTP API as bytes: pure functions, any thread. Bodies are those ContainerPilot 3.8.0
-// sends (spec v3, section 5.2). Errors of decoders: kUnavailable, with the path of the bad field.
+// sends (spec v3, section 5.2). Errors of decoders: kInvalid, with the path of the bad field.
 namespace containerpilot::discovery {
 
 /// For entries that do not say: leftovers of a crash go away after this long.
@@ -30,8 +30,8 @@ std::string percent_encode(std::string_view text);
 
 /// Answer of a health query, sorted by id.
 Result<std::vector<Instance>> decode_health_service(std::string_view body);
-/// Answer of GET /v1/agent/services.
-Result<std::vector<ServiceSpec>> decode_agent_services(std::string_view body);
+/// Answer of GET /v1/agent/services: all but what the checks tell.
+Result<std::vector<OwnEntry>> decode_agent_services(std::string_view body);
 
 struct AgentCheck {
   std::string id;
@@ -43,7 +43,7 @@ struct AgentCheck {
 /// Answer of GET /v1/agent/checks.
 Result<std::vector<AgentCheck>> decode_agent_checks(std::string_view body);
 /// Puts the two answers together.
-std::vector<OwnEntry> merge_own_entries(std::vector<ServiceSpec> services,
+std::vector<OwnEntry> merge_own_entries(std::vector<OwnEntry> entries,
                                         const std::vector<AgentCheck>& checks);
 
 }  // namespace containerpilot::discovery

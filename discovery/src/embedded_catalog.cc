@@ -1,5 +1,6 @@
 #include "containerpilot/discovery/embedded_catalog.h"
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -27,10 +28,26 @@ constexpr std::string_view kVersion = "1.0.4";
 constexpr Duration kDefaultWait = 5min;
 constexpr Duration kMaxWait = 10min;
 
+/// Each watcher that waits holds a connection.
+constexpr rlim_t kMaxConnections = 4096;
+
+/// How many connections this process can spare, half of its descriptors being for everything else.
+/// A soft limit that is too low for all of them is raised as far as allowed.
+std::size_t room_for_connections() {
+  constexpr rlim_t kWanted = 2 * kMaxConnections;
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return kMaxConnections / 8;
+  if (files.rlim_cur < kWanted) {
+    const rlimit raised{std::min(kWanted, files.rlim_max), files.rlim_max};
+    if (::setrlimit(RLIMIT_NOFILE, &raised) == 0) files = raised;
+  }
+  return static_cast<std::size_t>(std::min(kMaxConnections, files.rlim_cur / 2));
+}
+
 HttpServerLimits limits() {
   HttpServerLimits limits;
   limits.max_body = 256 * 1024;  // one registration
-  limits.max_connections = 4096;
+  limits.max_connections = room_for_connections();
   return limits;
 }
 

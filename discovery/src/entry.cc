@@ -15,9 +15,11 @@ std::string cut_output(std::string_view output) {
   return std::string(output.substr(0, end));
 }
 
-bool same_description(const ServiceSpec& mine, const ServiceSpec& theirs) {
+bool same_description(const ServiceSpec& mine, const OwnEntry& actual) {
+  const ServiceSpec& theirs = actual.service;
   return mine.name == theirs.name && mine.address == theirs.address && mine.port == theirs.port &&
-         mine.meta == theirs.meta && mine.enable_tag_override == theirs.enable_tag_override &&
+         (mine.meta == theirs.meta || !actual.keeps_meta) &&
+         mine.enable_tag_override == theirs.enable_tag_override &&
          (mine.enable_tag_override || mine.tags == theirs.tags);
 }
 
@@ -137,7 +139,7 @@ std::string_view Entry::compare(const OwnEntry* actual, TimePoint now) {
   if (!registered) {
     // Left there by an earlier life of this instance, with a state that is not ours.
     registered = may_be_critical = true;
-    described = same_description(spec, actual->service);
+    described = same_description(spec, *actual);
     told = false;
     return "it was left there by an earlier life";
   }
@@ -145,7 +147,7 @@ std::string_view Entry::compare(const OwnEntry* actual, TimePoint now) {
     registered = false;
     return "its check was gone";
   }
-  if (described && !same_description(spec, actual->service)) {
+  if (described && !same_description(spec, *actual)) {
     described = false;
     return "it was altered";
   }

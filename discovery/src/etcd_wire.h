@@ -10,7 +10,7 @@
 #include "containerpilot/supervisor/result.h"
 
 // etcd's v3 API as its JSON gateway writes it: pure functions, any thread. Keys and values are
-// base64 there and 64-bit numbers are strings. Errors of decoders: kUnavailable, with the path of
+// base64 there and 64-bit numbers are strings. Errors of decoders: kInvalid, with the path of
 // the bad field.
 namespace containerpilot::discovery {
 

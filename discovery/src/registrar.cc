@@ -43,6 +43,7 @@ class Registrar::Impl {
   void add(const ServiceSpec& service);
   void report(const std::string& id, Health health, const std::string& output);
   void withdraw(const std::string& id, Duration bound, std::function<void()> done, bool forget);
+  void withdraw_all(Duration bound, std::function<void()> done);
   void shutdown(Duration bound, std::function<void()> done);
   [[nodiscard]] std::vector<EntryState> entries() const;
   [[nodiscard]] RegistrarStats stats() const;
@@ -167,6 +168,10 @@ void Registrar::Impl::shutdown(Duration bound, std::function<void()> done) {
   compare_call_ = Watch();
   compare_timer_ = Watch();
   compare_leave_ = Availability::Call();
+  withdraw_all(bound, std::move(done));
+}
+
+void Registrar::Impl::withdraw_all(Duration bound, std::function<void()> done) {
   if (entries_.empty()) return reactor_.post(std::move(done));
   std::vector<std::string> ids;
   for (const auto& entry : entries_) ids.push_back(entry->spec.id);
@@ -291,6 +296,7 @@ void Registrar::Impl::retry_later(Entry& entry, Step step, const Error& error) {
   entry.retry_at = reactor_.now() + (newly_lost ? Duration{0} : delay);
   entry.retry = reactor_.at(entry.retry_at, [this] { pump(); });
   if (newly_lost) {
+    compare_soon();  // where one is gone others may be
     log_info(
         "discovery", "registering '" + entry.spec.id + "' again, the catalog does not know it",
         {{"service", std::string_view(entry.spec.name)}, {"err", std::string_view(error.text())}});
@@ -437,6 +443,9 @@ void Registrar::withdraw(const std::string& id, Duration bound, std::function<vo
 }
 void Registrar::remove(const std::string& id, Duration bound, std::function<void()> done) {
   impl_->withdraw(id, bound, std::move(done), /*forget=*/true);
+}
+void Registrar::withdraw_all(Duration bound, std::function<void()> done) {
+  impl_->withdraw_all(bound, std::move(done));
 }
 void Registrar::shutdown(Duration bound, std::function<void()> done) {
   impl_->shutdown(bound, std::move(done));

@@ -22,6 +22,7 @@ void Sentinel::stop() {
   id_.clear();
   index_ = 0;
   seen_.reset();
+  seen_any_ = false;
   call_ = Watch();
   pause_ = Watch();
   leave_ = Availability::Call();
@@ -38,12 +39,18 @@ void Sentinel::ask() {
 
 void Sentinel::hear(TimePoint asked, const Result<Snapshot>& answer) {
   leave_.finished(answer ? nullptr : &answer.error());
+  if (!answer && answer.error().code() == Errc::kInternal) {
+    index_ = 0;
+    pause_ = reactor_.after(backoff_.next(), [this] { ask(); });
+    return;
+  }
   if (!answer) {
     useless_ = answer.error().code() == Errc::kDenied || answer.error().code() == Errc::kInvalid ||
                answer.error().code() == Errc::kNotFound;
     stop();
     return on_doubt_();
   }
+  backoff_.reset();
   const Snapshot& snapshot = answer.value();
   const bool held_back =
       index_ == 0 || snapshot.index != index_ || reactor_.now() - asked >= kWait / 2;
@@ -55,8 +62,9 @@ void Sentinel::hear(TimePoint asked, const Result<Snapshot>& answer) {
                                [&](const Instance& instance) { return instance.id == id_; });
   std::optional<Instance> now;
   if (it != snapshot.instances.end()) now = *it;
-  const bool doubt = index_ != 0 && now != seen_;
+  const bool doubt = seen_any_ && now != seen_;
   seen_ = std::move(now);
+  seen_any_ = true;
   index_ = snapshot.index < index_ ? 0 : snapshot.index;
   pause_ = reactor_.at(std::max(reactor_.now(), asked + kMinGap), [this] { ask(); });
   if (doubt) on_doubt_();

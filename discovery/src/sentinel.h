@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "containerpilot/discovery/backoff.h"
 #include "containerpilot/discovery/catalog.h"
 #include "containerpilot/supervisor/reactor.h"
 
@@ -35,7 +36,9 @@ class Sentinel {
   std::string service_, id_;
   std::uint64_t index_ = 0;
   std::optional<Instance> seen_;  ///< our entry in the last answer
+  bool seen_any_ = false;         ///< there was an answer
   bool useless_ = false;          ///< answers are not held back here
+  Backoff backoff_{std::chrono::seconds(1), std::chrono::seconds(30)};  ///< it cannot answer now
   Watch call_;
   Watch pause_;
   Availability::Call leave_;

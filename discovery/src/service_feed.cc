@@ -19,6 +19,9 @@ constexpr Duration kMinGap = 20ms;
 constexpr unsigned kFreeNoise = 3;
 constexpr Duration kNoiseDelay = 50ms;
 constexpr Duration kMaxNoiseDelay = 1s;
+/// After an answer that is none: people end a refusal, time ends the catalog's own trouble.
+constexpr Duration kMaxRefusalDelay = 10s;
+constexpr Duration kMaxTroubleDelay = Availability::kMaxDelay;
 
 }  // namespace
 
@@ -41,11 +44,12 @@ bool WaitingPlaces::take(ServiceFeed& feed) {
 void WaitingPlaces::leave(ServiceFeed& feed) { std::erase(holders_, &feed); }
 
 ServiceFeed::ServiceFeed(Reactor& reactor, Catalog& catalog, WaitingPlaces& places, Query query,
-                         OnAnswer on_answer)
+                         const CallObserver& observer, OnAnswer on_answer)
     : reactor_(reactor),
       catalog_(catalog),
       places_(places),
       query_(std::move(query)),
+      observer_(observer),
       on_answer_(std::move(on_answer)) {
   ask_at(reactor.now());
 }
@@ -120,11 +124,15 @@ TimePoint ServiceFeed::next_question(const Snapshot& snapshot, bool changed) {
 void ServiceFeed::hear(Result<Snapshot> answer) {
   leave_.finished(answer ? nullptr : &answer.error());
   waiting_ = false;
+  if (observer_) {
+    observer_(asked_index_ == 0 ? "query" : "wait", answer.has_value(), reactor_.now() - asked_);
+  }
   if (!answer) {
     index_ = 0;
-    // In an outage the catalog's availability says when; only a refusal is this feed's own.
+    // In an outage the catalog's availability says when; an answer that is none is this feed's own.
     const Errc code = answer.error().code();
     const bool outage = code == Errc::kUnavailable || code == Errc::kTimeout || code == Errc::kIo;
+    backoff_.set_cap(code == Errc::kInternal ? kMaxTroubleDelay : kMaxRefusalDelay);
     ask_at(reactor_.now() + (outage ? Duration{0} : backoff_.next()));
     return on_answer_(std::move(answer).error());
   }

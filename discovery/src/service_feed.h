@@ -30,8 +30,9 @@ class WaitingPlaces {
 /// same index is a timeout and no news, a lower one starts over, identical content is no change).
 class ServiceFeed : public Feed {
  public:
+  /// `observer` is told of each call; it may be empty, and change.
   ServiceFeed(Reactor& reactor, Catalog& catalog, WaitingPlaces& places, Query query,
-              OnAnswer on_answer);
+              const CallObserver& observer, OnAnswer on_answer);
   void set_interval(Duration interval) override { interval_ = interval; }
   void stop() override;
   void chance() override;
@@ -52,6 +53,7 @@ class ServiceFeed : public Feed {
   Catalog& catalog_;
   WaitingPlaces& places_;
   Query query_;
+  const CallObserver& observer_;
   OnAnswer on_answer_;
   Duration interval_ = std::chrono::seconds(10);
   std::uint64_t index_ = 0;  ///< of the last answer; 0: the next question is answered at once

@@ -64,6 +64,8 @@ class Watcher::Impl {
   void set(const std::vector<WatchSpec>& watches);
   [[nodiscard]] std::vector<WatchState> states() const;
 
+  CallObserver observer_;
+
  private:
   struct Source {
     std::shared_ptr<Feed> feed;
@@ -158,7 +160,7 @@ std::shared_ptr<Feed> Watcher::Impl::make_feed(const Key& key) {
     return std::make_shared<DnsFeed>(reactor_, resolver_, key.dns, key.port, on_answer);
   }
   return std::make_shared<ServiceFeed>(reactor_, *catalog_, places_,
-                                       Query{key.service, key.dc, key.tag}, on_answer);
+                                       Query{key.service, key.dc, key.tag}, observer_, on_answer);
 }
 
 void Watcher::Impl::chance() {
@@ -261,5 +263,6 @@ Watcher::Watcher(Reactor& reactor, Catalog* catalog, Resolver& resolver, OnChang
 Watcher::~Watcher() = default;
 void Watcher::set(const std::vector<WatchSpec>& watches) { impl_->set(watches); }
 std::vector<WatchState> Watcher::states() const { return impl_->states(); }
+void Watcher::observe_calls(CallObserver observer) { impl_->observer_ = std::move(observer); }
 
 }  // namespace containerpilot::discovery

@@ -58,6 +58,8 @@ std::vector<AgentMetric> make_all() {
       make(kWatchInstances, kGauge, "Healthy instances at the last good answer.", {"service"}),
       make(kWatchChanges, kCounter, "Changes a watch has seen.", {"service"}),
       make(kWatchLastAnswer, kGauge, "When the catalog last answered a watch.", {"service"}),
+      make(kWatchStaleness, kGauge,
+           "How late a change may be seen while the catalog answers; 0: at once.", {"service"}),
 
       make(kCatalogUp, kGauge, "1 while the catalog answers, 0 while it does not."),
       make(kCatalogCalls, kCounter, "Calls to the catalog by result.", {"call", "result"}),

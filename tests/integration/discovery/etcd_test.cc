@@ -3,8 +3,8 @@
 
 #include <iostream>
 
-#include "etcd_server.h"
 #include "etcd_wire.h"
+#include "real_servers.h"
 #include "support/log_capture.h"
 
 namespace containerpilot::discovery {

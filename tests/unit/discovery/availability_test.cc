@@ -112,6 +112,27 @@ TEST_F(AvailabilityTest, ExpectationOutlivesAnswersOfACatalogAboutToGo) {
   EXPECT_TRUE(log.entries().empty());
 }
 
+TEST_F(AvailabilityTest, ARefusalIsNeitherAnOutageNorTheEndOfOne) {
+  availability.begin()->refused(kDead);
+  EXPECT_TRUE(availability.up());
+  availability.begin()->failed(kDead);
+  loop.advance(1s);
+  availability.begin()->refused(kDead);
+  EXPECT_FALSE(availability.up());
+  EXPECT_FALSE(availability.begin()) << "the delay grows on";
+  EXPECT_EQ(availability.outages(), 1u);
+}
+
+TEST_F(AvailabilityTest, AStartingCatalogThatRefusesIsNotThereYet) {
+  availability.expect_down();
+  availability.begin()->refused(kDead);
+  EXPECT_TRUE(availability.lost());
+  loop.advance(1s);
+  availability.begin()->answered();
+  EXPECT_TRUE(availability.up());
+  EXPECT_TRUE(log.entries().empty());
+}
+
 TEST_F(AvailabilityTest, ACancelledProbeMakesRoomForTheNext) {
   availability.begin()->failed(kDead);
   loop.advance(100ms);

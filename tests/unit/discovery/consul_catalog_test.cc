@@ -170,7 +170,7 @@ TEST_F(ConsulCatalogTest, AnUnreachableDatacenterIsNoOutage) {
                                    [&](Result<Snapshot> s) { snapshot.emplace(std::move(s)); });
   auto& sent = polls.last("GET", "/v1/health/service/web");
   polls.answer(sent, 500, "No path to datacenter");
-  EXPECT_EQ(snapshot->error().code(), Errc::kInvalid);
+  EXPECT_EQ(snapshot->error().code(), Errc::kInternal);
   EXPECT_THAT(snapshot->error().text(), HasSubstr("No path to datacenter"));
 }
 

@@ -163,5 +163,12 @@ TEST(OwnEntries, KnowAnExpiredEntryOfOursFromOthers) {
   EXPECT_TRUE(entry("passing", kOurs, "ok").has_check);
 }
 
+TEST(OwnEntries, TellWhetherTheCatalogKeepsMeta) {
+  EXPECT_TRUE(decode_agent_services(kServicesAnswer).value().at(0).keeps_meta);
+  json of_consul_1_0_4 = json::parse(kServicesAnswer);
+  of_consul_1_0_4["web-h"].erase("Meta");
+  EXPECT_FALSE(decode_agent_services(of_consul_1_0_4.dump()).value().at(0).keeps_meta);
+}
+
 }  // namespace
 }  // namespace containerpilot::discovery

@@ -25,6 +25,7 @@ class FakeCatalog : public Catalog {
     std::string output;
     bool expired = false;
     bool has_check = true;
+    bool keeps_meta = true;
   };
   struct Asked {
     Query query;
@@ -127,7 +128,8 @@ class FakeCatalog : public Catalog {
       if (trouble) return done(Error(*trouble));
       if (list_trouble) return done(Error(*list_trouble));
       std::vector<OwnEntry> entries;
-      for (const auto& [id, s] : stored) entries.push_back({s.spec, s.has_check, s.expired});
+      for (const auto& [id, s] : stored)
+        entries.push_back({s.spec, s.has_check, s.keeps_meta, s.expired});
       done(std::move(entries));
     });
   }

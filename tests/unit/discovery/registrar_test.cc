@@ -143,6 +143,32 @@ TEST_F(RegistrarTest, IsToldByTheCatalogThatItsEntryWentAway) {
   EXPECT_TRUE(catalog.stored.contains("web-h"));
 }
 
+TEST_F(RegistrarTest, NoticesARestartThatOnlyShowedAsTrouble) {
+  catalog.set_instances("web", {{"web-h", "web", "192.0.2.1", 80, {}, {}}});
+  register_web();
+  loop.advance(2s);
+  catalog.query_trouble = Error(Errc::kInternal, "cannot watch: no leader");
+  catalog.stored.clear();
+  catalog.set_instances("web", {});  // ends the waiting query
+  loop.advance(1s);
+  catalog.query_trouble.reset();
+  loop.advance(3s);
+  EXPECT_TRUE(catalog.stored.contains("web-h"));
+}
+
+TEST_F(RegistrarTest, OneLostEntryMakesItLookForOthers) {
+  catalog.indexed = false;  // no query waits that could tell
+  for (const char* name : {"a", "b"}) {
+    registrar.add(service(name));
+    registrar.report(std::string(name) + "-h", Health::kPassing, "");
+  }
+  loop.advance(5s);
+  catalog.stored.clear();
+  registrar.report("a-h", Health::kPassing, "");
+  loop.advance(1s);
+  EXPECT_EQ(catalog.stored.size(), 2u);
+}
+
 TEST_F(RegistrarTest, PutsRightWhatWasAltered) {
   register_web();
   catalog.stored.at("web-h").spec.port = 81;
@@ -150,6 +176,18 @@ TEST_F(RegistrarTest, PutsRightWhatWasAltered) {
   loop.advance(Registrar::kCompareInterval + 1s);
   EXPECT_EQ(catalog.stored.at("web-h").spec.port, 80);
   EXPECT_THAT(catalog.stored.at("web-h").spec.tags, IsEmpty());
+}
+
+TEST_F(RegistrarTest, IsContentWithACatalogThatKeepsNoMeta) {
+  ServiceSpec spec = service("web");
+  spec.meta = {{"version", "1"}};
+  registrar.add(spec);
+  registrar.report("web-h", Health::kPassing, "");
+  loop.advance(100ms);
+  catalog.stored.at("web-h").spec.meta.clear();
+  catalog.stored.at("web-h").keeps_meta = false;
+  loop.advance(5min);
+  EXPECT_EQ(catalog.count("register web-h passing"), 1);
 }
 
 TEST_F(RegistrarTest, LeavesTagsToOthersWhereTheyMayOverrideThem) {
@@ -359,6 +397,21 @@ TEST_F(RegistrarTest, ShutdownTakesEverythingOutAtOnce) {
   EXPECT_TRUE(done);
   EXPECT_TRUE(catalog.stored.empty());
   EXPECT_EQ(catalog.log.front(), "deregister s0-h");
+}
+
+TEST_F(RegistrarTest, ComesBackAfterTheCatalogWasStoppedForAWhile) {
+  register_web();
+  bool done = false;
+  registrar.withdraw_all(5s, note(done));
+  loop.advance(20ms);
+  EXPECT_TRUE(done);
+  EXPECT_TRUE(catalog.stored.empty());
+  registrar.report("web-h", Health::kPassing, "");
+  loop.advance(20ms);
+  EXPECT_TRUE(catalog.stored.contains("web-h"));
+  catalog.stored.clear();  // and is guarded again
+  loop.advance(Registrar::kCompareInterval);
+  EXPECT_TRUE(catalog.stored.contains("web-h"));
 }
 
 TEST_F(RegistrarTest, ShutdownNeverWaitsLongerThanItsBound) {

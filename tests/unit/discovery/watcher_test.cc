@@ -106,6 +106,19 @@ TEST_F(WatcherTest, AsksOnceAMinuteWhenNothingHappens) {
   EXPECT_LE(rate(10min), 1.0 / 59);
 }
 
+TEST_F(WatcherTest, TellsOfItsCalls) {
+  std::vector<std::string> calls;
+  watcher.observe_calls([&](std::string_view operation, bool good, Duration) {
+    calls.push_back(std::string(operation) + (good ? " ok" : " failed"));
+  });
+  watcher.set({watch("web")});
+  loop.advance(65s);
+  catalog.trouble = Error(Errc::kUnavailable, "cannot watch: dead");
+  catalog.drop_waiting();
+  loop.advance(1ms);
+  EXPECT_THAT(calls, ElementsAre("query ok", "wait ok", "wait failed"));
+}
+
 TEST_F(WatcherTest, FirstQuestionIsThatOfTheOldProgram) {
   watcher.set({watch("web", "blue", "dc2")});
   loop.advance(1ms);
@@ -255,6 +268,26 @@ TEST_F(WatcherTest, ARefusedQueryWarnsOnceAndIsAskedSeldom) {
   loop.advance(11s);
   EXPECT_THAT(told, ElementsAre("watch.web: +a"));
   EXPECT_EQ(log.count("watching 'web' works again"), 1);
+}
+
+TEST_F(WatcherTest, ACatalogInTroubleIsAskedSeldomWhateverElseWorks) {
+  catalog.set_instances("web", {instance("a")});
+  catalog.set_instances("api", {instance("b")});
+  watcher.set({watch("web"), watch("api")});
+  loop.advance(1s);
+  catalog.query_trouble = Error(Errc::kInternal, "cannot watch: answered 503");
+  catalog.set_instances("web", {instance("a"), instance("c")});
+  // Beats go on meanwhile: their good answers must not make the refused question a busy one.
+  for (int i = 0; i < 60; ++i) {
+    catalog.availability().begin()->answered();
+    loop.advance(100ms);
+  }
+  EXPECT_LE(catalog.asked.size(), 15u);  // not 60
+  EXPECT_EQ(log.count("answered 503, retrying"), 1);
+  EXPECT_FALSE(log.contains("does not answer"));
+  catalog.query_trouble.reset();
+  loop.advance(2s);
+  EXPECT_EQ(told.back(), "watch.web: +c");
 }
 
 TEST_F(WatcherTest, AWatchThatJoinsAQueryGetsItsListAtOnce) {

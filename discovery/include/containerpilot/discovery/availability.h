@@ -40,7 +40,10 @@ class Availability {
     void answered();
     /// The catalog did not answer, or only to say that it cannot.
     void failed(const Error& error);
-    /// answered() or failed(), by the error's code: kUnavailable, kTimeout and kIo are no answers.
+    /// It answered, only to say that it cannot do this now: neither an outage, nor the end of one.
+    void refused(const Error& error);
+    /// One of the above, by the error's code: kUnavailable, kTimeout and kIo are no answers,
+    /// kInternal is a refusal, everything else an answer.
     void finished(const Error* error);
 
    private:

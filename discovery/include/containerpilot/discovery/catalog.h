@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "containerpilot/discovery/availability.h"
@@ -32,8 +33,14 @@ struct Snapshot {
 struct OwnEntry {
   ServiceSpec service;  ///< id, name, address, port, tags, meta, enable_tag_override
   bool has_check = true;
+  bool keeps_meta = true;  ///< false: this catalog drops it (Consul before 1.0.7)
   bool expired = false;  ///< made by this program, and nobody keeps it alive any more
 };
+
+/// Told of each finished call: the operation ("register", "update", "deregister", "list"; "query"
+/// for a question answered at once, "wait" for one that the catalog may hold back), its result and
+/// the time it took.
+using CallObserver = std::function<void(std::string_view operation, bool ok, Duration latency)>;
 
 /// A catalog's wire protocol, one call each. No retries: Registrar and Watcher have those. Loop
 /// thread only. Callbacks run once, later, on the loop; dropping a watch cancels the call. Errors
@@ -68,7 +75,7 @@ class Catalog {
   /// cannot tell.
   virtual Watch own_entries(OwnEntriesDone done) = 0;
   /// Healthy instances of a service. index 0 answers at once; else when something changed or after
-  /// `wait`.
+  /// `wait`. Errors: also kInternal (it answers, only that it cannot tell this now).
   virtual Watch query(const Query& query, std::uint64_t index, Duration wait, QueryDone done) = 0;
 
  private:

@@ -36,10 +36,6 @@ struct RegistrarStats {
 /// switched on in the catalog itself is left alone. Loop thread only.
 class Registrar {
  public:
-  /// Told of each finished call: operation ("register", "update", "deregister", "list"), result,
-  /// time taken.
-  using CallObserver = std::function<void(std::string_view operation, bool ok, Duration latency)>;
-
   /// Longer output of a check is cut here (Consul's own limit), at a character's border.
   static constexpr std::size_t kMaxOutput = 4096;
   /// Expected and actual entries are compared this often, and after every failure.
@@ -64,7 +60,10 @@ class Registrar {
   void withdraw(const std::string& id, Duration bound, std::function<void()> done);
   /// Withdraws and forgets.
   void remove(const std::string& id, Duration bound, std::function<void()> done);
-  /// Withdraws everything at once, in the order it was added, and calls `done` within `bound`.
+  /// Withdraws everything at once, in the order it was added; `done` runs once, later, within
+  /// `bound`. For a catalog that is about to be stopped: reports that come later register again.
+  void withdraw_all(Duration bound, std::function<void()> done);
+  /// withdraw_all(), for good: compares and guards nothing any more.
   void shutdown(Duration bound, std::function<void()> done);
 
   [[nodiscard]] std::vector<EntryState> entries() const;

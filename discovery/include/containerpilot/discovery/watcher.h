@@ -53,6 +53,8 @@ class Watcher {
   /// Replaces the set; watches that stay keep their state and their query.
   void set(const std::vector<WatchSpec>& watches);
   [[nodiscard]] std::vector<WatchState> states() const;
+  /// Of the catalog's watches; DNS is none of the catalog's business.
+  void observe_calls(CallObserver observer);
 
  private:
   class Impl;

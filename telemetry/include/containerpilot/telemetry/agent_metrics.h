@@ -28,6 +28,7 @@ inline constexpr std::string_view kWatchInstances = "containerpilot_watch_instan
 inline constexpr std::string_view kWatchChanges = "containerpilot_watch_changes_total";
 inline constexpr std::string_view kWatchLastAnswer =
     "containerpilot_watch_last_answer_timestamp_seconds";
+inline constexpr std::string_view kWatchStaleness = "containerpilot_watch_staleness_seconds";
 
 inline constexpr std::string_view kCatalogUp = "containerpilot_catalog_up";
 inline constexpr std::string_view kCatalogCalls = "containerpilot_catalog_calls_total";
