@@ -1,10 +1,11 @@
-// What a scrape, a push and a sensor's run cost the agent. Beside a scrape stands what
-// prometheus-cpp's own registry and serializer need for the same gauges, without sending them.
+// What a scrape, a push and a sensor's run cost the agent. Beside a scrape stand prometheus-cpp's
+// own exposer with as many gauges, its registry and serializer alone, and Debian's node-exporter.
 // Compare within one run only.
 
 #include <prometheus/gauge.h>
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,6 +27,7 @@
 #include "containerpilot/telemetry/sensors.h"
 #include "containerpilot/telemetry/server.h"
 #include "integration/telemetry/raw_client.h"
+#include "support/free_port.h"
 #include "support/temp_dir.h"
 
 namespace containerpilot::telemetry {
@@ -50,8 +52,8 @@ double cost(int rounds, const std::function<void()>& call) {
   return best * 1e6;
 }
 
-double resident_megabytes() {
-  std::ifstream statm("/proc/self/statm");
+double resident_megabytes(pid_t pid = ::getpid()) {
+  std::ifstream statm("/proc/" + std::to_string(pid) + "/statm");
   double total = 0, resident = 0;
   statm >> total >> resident;
   return resident * static_cast<double>(::sysconf(_SC_PAGESIZE)) / 1e6;
@@ -134,12 +136,58 @@ void bench_render(int series) {
   row(many + "prometheus-cpp: collect and serialize", library, "us");
 }
 
-/// CPU of the server process per scrape over HTTP; the client is another process.
-void bench_scrape(int series, bool change) {
-  int port_pipe[2], go_pipe[2];
-  if (::pipe(port_pipe) != 0 || ::pipe(go_pipe) != 0) return;
-  const pid_t child = ::fork();
-  if (child == 0) {
+/// Another process that serves metrics; each byte written to `go` changes all its values.
+struct Peer {
+  pid_t pid = -1;
+  std::uint16_t port = 0;
+  int go = -1, gone = -1;  ///< gone: where it confirms each change
+  ~Peer() {
+    if (pid <= 0) return;
+    ::close(go);
+    ::close(gone);
+    ::kill(pid, SIGKILL);
+    ::waitpid(pid, nullptr, 0);
+  }
+  void change() const {
+    char byte = 'c';
+    static_cast<void>(!::write(go, &byte, 1));
+    static_cast<void>(!::read(gone, &byte, 1));
+  }
+  [[nodiscard]] double cpu() const {
+    clockid_t clock{};
+    ::clock_getcpuclockid(pid, &clock);
+    return cpu_seconds(clock);
+  }
+};
+
+/// Forks, with a pipe as standard input and output of the child, which runs `body`.
+std::unique_ptr<Peer> fork_peer(const std::function<void()>& body) {
+  int in[2], out[2];
+  if (::pipe(in) != 0 || ::pipe(out) != 0) return nullptr;
+  auto peer = std::make_unique<Peer>();
+  peer->pid = ::fork();
+  if (peer->pid == 0) {
+    ::dup2(in[0], STDIN_FILENO);
+    ::dup2(out[1], STDOUT_FILENO);
+    for (const int fd : {in[0], in[1], out[0], out[1]}) ::close(fd);
+    body();
+    ::_exit(1);
+  }
+  ::close(in[0]);
+  ::close(out[1]);
+  peer->go = in[1];
+  peer->gone = out[0];
+  return peer;
+}
+
+void read_port(Peer& peer) {
+  std::string line;
+  for (char c = 0; ::read(peer.gone, &c, 1) == 1 && c != '\n';) line += c;
+  peer.port = static_cast<std::uint16_t>(std::atoi(line.c_str()));
+}
+
+std::unique_ptr<Peer> start_ours(int series) {
+  auto peer = fork_peer([series] {
     Registry registry;
     Documents documents;
     const auto handles = fill(registry, series);
@@ -147,38 +195,71 @@ void bench_scrape(int series, bool change) {
     change_all(handles, value);
     auto server =
         MetricsServer::start({.listen = "127.0.0.1", .port = 0}, registry, documents, nullptr);
-    const std::uint16_t port = server.value()->port();
-    static_cast<void>(!::write(port_pipe[1], &port, sizeof(port)));
-    char go = 0;
-    while (::read(go_pipe[0], &go, 1) == 1 && go == 'c') {
+    std::printf("%d\n", server.value()->port());
+    std::fflush(stdout);
+    for (char go = 0; ::read(STDIN_FILENO, &go, 1) == 1;) {
       change_all(handles, value);
-      static_cast<void>(!::write(port_pipe[1], &port, sizeof(port)));
+      static_cast<void>(!::write(STDOUT_FILENO, &go, 1));
     }
     ::_exit(0);
+  });
+  read_port(*peer);
+  return peer;
+}
+
+std::unique_ptr<Peer> start_plain_exposer(const std::string& folder, int series) {
+  auto peer = fork_peer([&] {
+    ::execl((folder + "/plain_exposer").c_str(), "plain_exposer", std::to_string(series).c_str(),
+            nullptr);
+  });
+  read_port(*peer);
+  return peer;
+}
+
+/// Debian's; it has about as many series as it likes, and they change by themselves.
+std::unique_ptr<Peer> start_node_exporter() {
+  const std::uint16_t port = test::free_port();
+  auto peer = fork_peer([port] {
+    ::close(STDERR_FILENO);
+    ::execlp("prometheus-node-exporter", "prometheus-node-exporter",
+             ("--web.listen-address=127.0.0.1:" + std::to_string(port)).c_str(), nullptr);
+  });
+  for (int i = 0; i < 100 && peer->port == 0; ++i) {
+    if (get(port, "/metrics").status == 200) peer->port = port;
+    ::usleep(50'000);
   }
-  std::uint16_t port = 0;
-  static_cast<void>(!::read(port_pipe[0], &port, sizeof(port)));
-  clockid_t clock{};
-  ::clock_getcpuclockid(child, &clock);
-  const int rounds = series > 10000 ? 10 : 200;
+  return peer;
+}
+
+/// CPU of that process per scrape over HTTP, and its memory after them.
+void bench_scrape(const std::string& who, const Peer& peer, int rounds, bool change) {
+  if (peer.port == 0) return row(who + ": not installed", 0, "");
   double total = 0;
-  get(port, "/metrics");
+  RawAnswer answer = get(peer.port, "/metrics");
   for (int i = 0; i < rounds; ++i) {
-    if (change) {
-      static_cast<void>(!::write(go_pipe[1], "c", 1));
-      static_cast<void>(!::read(port_pipe[0], &port, sizeof(port)));
-    }
-    const double before = cpu_seconds(clock);
-    const RawAnswer answer = get(port, "/metrics");
-    total += cpu_seconds(clock) - before;
+    if (change) peer.change();
+    const double before = peer.cpu();
+    answer = get(peer.port, "/metrics");
+    total += peer.cpu() - before;
     if (answer.status != 200) std::printf("a scrape failed\n");
   }
-  static_cast<void>(!::write(go_pipe[1], "q", 1));
-  ::waitpid(child, nullptr, 0);
-  for (const int fd : {port_pipe[0], port_pipe[1], go_pipe[0], go_pipe[1]}) ::close(fd);
-  row(std::to_string(series) + " gauges, scrape over HTTP, " +
-          (change ? "all changed" : "nothing changed"),
-      total / rounds * 1e6, "us");
+  const auto samples = std::count(answer.body.begin(), answer.body.end(), '\n');
+  row(who, total / rounds * 1e6, "us",
+      std::to_string(samples) + " lines, resident " +
+          std::to_string(static_cast<int>(resident_megabytes(peer.pid))) + " MB");
+}
+
+void bench_scrapes(const std::string& folder) {
+  for (const int series : {1000, 100000}) {
+    const std::string many = std::to_string(series) + " gauges, scrape over HTTP, ";
+    const int rounds = series > 10000 ? 10 : 200;
+    const auto ours = start_ours(series);
+    bench_scrape(many + "all changed", *ours, rounds, true);
+    bench_scrape(many + "nothing changed", *ours, rounds, false);
+    const auto plain = start_plain_exposer(folder, series);
+    bench_scrape(many + "prometheus-cpp's exposer", *plain, std::min(rounds, 50), true);
+  }
+  bench_scrape("node-exporter, scrape over HTTP", *start_node_exporter(), 50, false);
 }
 
 void bench_push(int metrics) {
@@ -199,8 +280,8 @@ void bench_push(int metrics) {
   row("one push, " + std::to_string(metrics) + " metrics declared", each / kPushes, "us");
 }
 
-/// `count` sensors at 1 s on the real loop for a while.
-void bench_sensors(int count) {
+/// `count` sensors at 1 s on the real loop for a while: files, or commands.
+void bench_sensors(int count, bool exec) {
   auto loop = EpollReactor::create().value();
   auto resolver = make_resolver(*loop).value();
   auto http = make_http_client(*loop, *resolver, 4).value();
@@ -219,7 +300,11 @@ void bench_sensors(int count) {
     SensorSpec spec;
     spec.name = name_of(i);
     spec.metric.name = spec.name;
-    spec.source = FileSource{dir.write(spec.name, std::to_string(i))};
+    if (exec) {
+      spec.source = ProcessSpec{.argv = {"/bin/echo", std::to_string(i)}};
+    } else {
+      spec.source = FileSource{dir.write(spec.name, std::to_string(i))};
+    }
     spec.interval = 1s;
     spec.stale_after = 3s;
     specs.push_back(spec);
@@ -233,7 +318,7 @@ void bench_sensors(int count) {
   loop->run();
   const double spent = cpu_seconds() - before;
   std::sort(lags.begin(), lags.end());
-  const std::string many = std::to_string(count) + " file sensors at 1 s: ";
+  const std::string many = std::to_string(count) + (exec ? " exec" : " file") + " sensors at 1 s: ";
   row(many + "CPU of one run", spent / static_cast<double>(std::max<std::uint64_t>(runs, 1)) * 1e6,
       "us", std::to_string(runs) + " runs");
   row(many + "start-time error, p99", lags[lags.size() * 99 / 100] * 1e3, "ms");
@@ -242,14 +327,14 @@ void bench_sensors(int count) {
 }  // namespace
 }  // namespace containerpilot::telemetry
 
-int main() {
+int main(int, char** argv) {
   using namespace containerpilot::telemetry;
   containerpilot::block_signals();
-  for (const int series : {1000, 100000}) {
-    for (const bool change : {true, false}) bench_scrape(series, change);
-  }
+  const std::string self = argv[0];
+  bench_scrapes(self.substr(0, self.rfind('/') + 1) + ".");
   for (const int series : {1000, 100000}) bench_render(series);
   for (const int metrics : {10, 1000}) bench_push(metrics);
-  bench_sensors(1000);
+  bench_sensors(1000, false);
+  bench_sensors(200, true);
   return 0;
 }
