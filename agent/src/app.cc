@@ -22,7 +22,10 @@ constexpr Duration kHealthValid =
     5s;  // and says 503 when the loop has not come round for this long
 constexpr Duration kPublishDelay = 20ms;  // changes in a burst make one document
 constexpr Duration kMaxPublishDelay = 1s;
-constexpr int kPublishShare = 100;  // of the loop's time goes into documents at most one such part
+// At most such a part of the loop's time goes into documents, while much happens and while little
+// does.
+constexpr int kPublishShare = 100;
+constexpr int kPublishShareAtRest = 1000;
 
 EventKey pre_start_succeeded(const JobSpec& pre_start) {
   return {EventCode::kExitSuccess, pre_start.name};
@@ -122,6 +125,10 @@ Result<std::unique_ptr<CatalogLink>> App::start_catalog(const Plan& plan) {
   return CatalogLink::create(reactor_, resolver_, bus_, plan, hostname_,
                              {[this](std::string_view operation, bool good, Duration latency) {
                                 metrics_.on_call(operation, good, latency);
+                                // Beat after good beat shows nothing new.
+                                const bool routine = operation == "update" ||
+                                                     operation == "query" || operation == "wait";
+                                if (std::exchange(last_call_good_, good) && good && routine) return;
                                 changed();
                               },
                               [this](const discovery::Change& change) {
@@ -453,14 +460,15 @@ void App::on_finished(int code, const std::string& why) {
 
 void App::changed() {
   if (publish_timer_.active() || finishing_) return;
-  publish_timer_ = reactor_.after(publish_delay_, [this] {
+  // A thousand jobs make long documents: those come less often.
+  const Duration delay =
+      std::clamp<Duration>(publish_cost_ * kPublishShare, kPublishDelay, kMaxPublishDelay);
+  publish_timer_ = reactor_.after(delay, [this] {
     publish_timer_ = Watch();
-    // A thousand jobs make long documents: those come less often.
     const auto start = std::chrono::steady_clock::now();
     publish_documents();
-    publish_delay_ =
-        std::clamp<Duration>((std::chrono::steady_clock::now() - start) * kPublishShare,
-                             kPublishDelay, kMaxPublishDelay);
+    publish_cost_ = std::chrono::steady_clock::now() - start;
+    published_at_ = reactor_.now();
   });
 }
 
@@ -511,7 +519,8 @@ void App::publish_health() {
   documents_.publish("/healthz?verbose", alive);
   health_timer_ = reactor_.after(kHealthBeat, [this] { publish_health(); });
   // Ages and sensor values move without any event.
-  if (!plan_.sensors.empty() || !plan_.watches.empty()) changed();
+  const bool moves = !plan_.sensors.empty() || !plan_.watches.empty();
+  if (moves && reactor_.now() - published_at_ >= publish_cost_ * kPublishShareAtRest) changed();
 }
 
 std::string App::targets_document() const {

@@ -99,7 +99,9 @@ class App {
   Watch events_;
   std::vector<Watch> signals_;
   Watch beat_timer_, self_check_, publish_timer_, health_timer_;
-  Duration publish_delay_ = std::chrono::milliseconds(20);
+  Duration publish_cost_{0};
+  TimePoint published_at_{};
+  bool last_call_good_ = true;
   bool periodic_ = false;
   bool finishing_ = false;
   int exit_code_ = 0;
