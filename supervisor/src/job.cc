@@ -56,7 +56,7 @@ Job::Job(JobContext context, JobSpec spec)
 
 Job::~Job() {
   for (LineReader& reader : readers_) reader.finish();
-  if (process_) ctx_.environment.unset(pid_variable_);
+  if (process_) forget_pid();
 }
 
 // ---- trigger ----
@@ -224,7 +224,7 @@ void Job::start_run(EventId cause) {
     return;
   }
   process_ = std::move(process).value();
-  ctx_.environment.set(pid_variable_, std::to_string(process_->pid()));
+  tell_pid(process_->pid());
   if (pipes) {
     read_output(process_->take_stdout());
     read_output(process_->take_stderr());
@@ -244,6 +244,17 @@ void Job::start_run(EventId cause) {
                              (why.empty() ? "" : ", because of " + describe_event(why.front())));
   if (ctx_.host.hooks().started) ctx_.host.hooks().started(status());
   start_health();
+}
+
+void Job::tell_pid(pid_t pid) {
+  ctx_.environment.set(pid_variable_, std::to_string(pid));
+  if (!spec_.pid_alias.empty()) ctx_.environment.set(spec_.pid_alias, std::to_string(pid));
+}
+
+void Job::forget_pid() {
+  if (spec_.keeps_pid_variable) return;
+  ctx_.environment.unset(pid_variable_);
+  ctx_.environment.unset(spec_.pid_alias);
 }
 
 void Job::read_output(UniqueFd fd) {
@@ -273,7 +284,7 @@ void Job::on_exit(ExitStatus exit) {
   for (LineReader& reader : readers_) reader.drain();
   readers_.remove_if([](const LineReader& reader) { return reader.ended(); });
   cancel({&run_timeout_, &kill_timer_});
-  ctx_.environment.unset(pid_variable_);
+  forget_pid();
   // What it started in its group and left behind goes with it, as 3.x did; the number is still
   // ours.
   if (const Status sent = ended->signal_group(SIGTERM); !sent) {

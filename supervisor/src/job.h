@@ -120,6 +120,8 @@ class Job {
   void start_health();
   void on_verdict(bool healthy);
   void on_checked(const ProbeResult& result, bool counts);
+  void tell_pid(pid_t pid);
+  void forget_pid();
   void read_output(UniqueFd fd);
   [[nodiscard]] std::vector<std::string> child_environment() const;
   [[nodiscard]] Duration stop_timeout() const;

@@ -629,6 +629,21 @@ TEST_F(SupervisorTest, PidOfARunningJobIsInTheEnvironmentOfOthers) {
   EXPECT_FALSE(launcher_.last("my.app-1").env("CONTAINERPILOT_MY_PID"));
 }
 
+TEST_F(SupervisorTest, PidVariablesMayStayAndHaveASecondName) {
+  JobSpec first = job("first");
+  first.keeps_pid_variable = true;
+  first.pid_alias = "THE[FIRST]_PID";
+  run({first, job("second"), job_when("hook", Trigger::Kind::kEach, EventCode::kSignal, "SIGHUP")});
+  const std::string pid = std::to_string(launcher_.last("first").pid);
+  launcher_.finish("first", ExitStatus{.code = 0});
+  launcher_.finish("second", ExitStatus{.code = 0});
+  bus_.publish({EventCode::kSignal, "SIGHUP"}, 0);
+  loop_.settle();
+  EXPECT_EQ(launcher_.last("hook").env("CONTAINERPILOT_FIRST_PID"), pid);
+  EXPECT_EQ(launcher_.last("hook").env("THE[FIRST]_PID"), pid);
+  EXPECT_FALSE(launcher_.last("hook").env("CONTAINERPILOT_SECOND_PID"));
+}
+
 TEST(EnvName, FollowsTheOldRule) {
   EXPECT_EQ(env_name("app"), "APP");
   EXPECT_EQ(env_name("/usr/bin/my-app.sh"), "MY_APP");

@@ -121,6 +121,9 @@ struct JobSpec {
   bool paused_in_maintenance = false;
   /// Survives every reload untouched (the main application of generations 1 and 2).
   bool survives_reload = false;
+  /// Generations 1 and 2: CONTAINERPILOT_<NAME>_PID stays set when the process has ended.
+  bool keeps_pid_variable = false;
+  std::string pid_alias;  ///< another variable that tells the pid likewise; empty: none
   /// Gets no say in "all jobs are complete" (the telemetry pseudo job).
   bool counts_for_completion = true;
   friend bool operator==(const JobSpec&, const JobSpec&) = default;
