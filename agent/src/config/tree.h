@@ -10,6 +10,10 @@
 
 namespace containerpilot::agent {
 
+/// What -check reads in place of a variable that is not set: it may be anything, so what is said of
+/// such a value is no error.
+inline constexpr std::string_view kUnset = "∅";
+
 /// One value of a parsed configuration, with the place it was written at. Children are a linked
 /// list in file order, so that any depth and size is walked, merged and destroyed without
 /// recursion.
@@ -18,6 +22,7 @@ struct Node {
 
   Kind kind = Kind::kNull;
   bool boolean = false;
+  bool unset = false;            ///< kNull: nothing but kUnset stands there
   std::uint16_t source = 0;      ///< index of the text it came from
   std::uint32_t offset = 0;      ///< byte offset of the value in that text
   std::uint32_t key_offset = 0;  ///< of the member's key, when the parent is an object
@@ -80,6 +85,7 @@ class Tree {
     std::vector<std::uint32_t> line_starts;
     bool beyond_json =
         false;  ///< comment, bare key, trailing comma, …: JSON proper would refuse it
+    bool has_unset = false;  ///< kUnset has its meaning
   };
 
   Tree() = default;
