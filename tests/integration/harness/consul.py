@@ -1,6 +1,7 @@
 """A stand-in for Consul's agent that records what it is asked and answers as told."""
 import http.server
 import json
+import sys
 import threading
 import urllib.parse
 
@@ -60,6 +61,10 @@ class Consul:
         class Server(http.server.ThreadingHTTPServer):
             daemon_threads = True
             allow_reuse_address = True
+
+            def handle_error(self, request, client_address):
+                if not isinstance(sys.exc_info()[1], ConnectionError):  # the agent hung up, as it may
+                    super().handle_error(request, client_address)
 
         self._server = Server(("127.0.0.1", port), Handler)
         if tls:
