@@ -5,6 +5,7 @@
 #   tests/run.sh --static      also the integration tests against the static file, and that it is reproducible
 #   tests/run.sh --tidy        also clang-tidy over the modules
 #   tests/run.sh --sanitize    also the unit tests under AddressSanitizer and ThreadSanitizer
+#   tests/run.sh --fuzz 600    also every fuzz target for that many seconds (clang), one after the other
 #   tests/run.sh --only unit   one suite: unit, lint, package, integration
 #
 # Installs what is missing from Debian's packages (as root or through sudo; nothing is asked, no service is
@@ -15,7 +16,7 @@ set -uo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 export CONTAINERPILOT_DEPS=${CONTAINERPILOT_DEPS:-$root/build/deps} CONTAINERPILOT_JOBS=${CONTAINERPILOT_JOBS:-2}
 reports=$root/build/reports
-only="" static="" sanitize="" tidy="" ok=true
+only="" static="" sanitize="" tidy="" fuzz="" ok=true
 
 say() { printf '\n== %s (%d s)\n' "$*" "$SECONDS"; }
 die() { printf 'tests: cannot go on: %s\n' "$*" >&2; printf '\n0 passed, 1 failed\n'; exit 1; }
@@ -25,6 +26,7 @@ while [ $# -gt 0 ]; do
     --static) static=yes ;;
     --sanitize) sanitize=yes ;;
     --tidy) tidy=yes ;;
+    --fuzz) fuzz=${2:?--fuzz takes seconds}; shift ;;
     --only) only=${2:?--only takes unit, lint, package or integration}; shift ;;
     *) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; [ "$1" = --help ]; exit ;;
   esac
@@ -101,6 +103,23 @@ if [ -n "$sanitize" ]; then
     say "unit tests, $preset"
     build "$preset"
     suite "$preset" unit
+  done
+fi
+
+if [ -n "$fuzz" ]; then
+  say "fuzz targets, $fuzz s each"
+  names=(tests/fuzz/*_fuzz.cc)
+  names=("${names[@]##*/}")
+  names=("${names[@]%_fuzz.cc}")
+  build fuzz "${names[@]/#/fuzz_}"
+  for name in "${names[@]}"; do
+    work=$root/build/fuzz/run/$name
+    mkdir -p "$work/found" "$work/seeds"
+    tests/fuzz/seeds.py "$name" "$work/seeds"
+    "build/fuzz/tests/fuzz/fuzz_$name" -max_total_time="$fuzz" -timeout=20 -artifact_prefix="$work/" \
+      -print_final_stats=1 "$work/found" "$work/seeds" >"$work/log" 2>&1 || ok=false
+    printf '%s: ' "$name"
+    tail -n 8 "$work/log" | grep -E 'executed_units|SUMMARY|Test unit written' || tail -n 3 "$work/log"
   done
 fi
 
