@@ -2,8 +2,10 @@
 #include <limits.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -36,6 +38,7 @@ LoadOptions load_options(const CommandLine& line, const std::string& program,
   options.hostname = host_name();
   options.generation = line.generation;
   options.command = line.positional;
+  options.agent_pid = static_cast<int>(::getpid());
   options.containerbuddy = program.substr(program.rfind('/') + 1) == "containerbuddy";
   if (auto addresses = discovery::list_addresses())
     options.addresses = std::move(addresses).value();
@@ -83,7 +86,7 @@ int look(const CommandLine& line, const LoadOptions& options) {
 }
 
 int render(const CommandLine& line, const LoadOptions& options) {
-  const auto rendered = render_config(config_source(line.configs.front()), options);
+  const auto rendered = render_config(config_sources(line.configs), options);
   if (!rendered) {
     std::fprintf(stderr, "%s\n", rendered.error().text().c_str());
     return 1;
@@ -95,12 +98,14 @@ int render(const CommandLine& line, const LoadOptions& options) {
     std::fwrite(text.data(), 1, text.size(), stdout);
     return std::fflush(stdout) == 0 ? 0 : 1;
   }
-  std::FILE* file = std::fopen(out.c_str(), "we");
+  // Not what fopen() would make of it (0666): a rendered configuration may hold secrets.
+  constexpr mode_t kMode = 0644;
+  const int fd = ::open(out.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, kMode);
+  std::FILE* file = fd < 0 ? nullptr : ::fdopen(fd, "w");
   const bool written =
       file != nullptr && std::fwrite(text.data(), 1, text.size(), file) == text.size();
-  const bool closed = file == nullptr || std::fclose(file) == 0;
-  if (written && closed) return 0;
-  std::fprintf(stderr, "cannot write '%s'\n", out.c_str());
+  if (file != nullptr && std::fclose(file) == 0 && written) return 0;
+  std::fprintf(stderr, "cannot write '%s': %s\n", out.c_str(), std::strerror(errno));
   return 1;
 }
 
@@ -144,7 +149,6 @@ int fail(const Error& error) {
 }
 
 int run_agent(const CommandLine& line, LoadOptions options, Environment environment) {
-  // Templates see the agent's pid as generation 2 scripts expect it, on reloads too.
   const std::vector<ConfigSource> sources = config_sources(line.configs);
   LoadResult loaded = load_config(sources, options);
   if (const int code = print_problems(loaded); code != 0) return code;

@@ -15,6 +15,10 @@ struct Parsing {
   CommandLine line;
   std::vector<Command> asked;
   std::vector<std::pair<std::string, std::string>> environment, metrics;
+
+  [[nodiscard]] bool asked_for(Command command) const {
+    return std::find(asked.begin(), asked.end(), command) != asked.end();
+  }
 };
 
 struct Flag {
@@ -208,12 +212,12 @@ Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments
     }
     if (Status status = flag->apply(parsing, value.value_or("")); !status)
       return std::move(status).error();
+    if (parsing.asked_for(Command::kHelp)) break;  // as Go's flag: what follows does not matter
   }
   parsing.line.positional.assign(arguments.begin() + static_cast<std::ptrdiff_t>(i),
                                  arguments.end());
   for (const Command command : kPriority) {
-    if (std::find(parsing.asked.begin(), parsing.asked.end(), command) == parsing.asked.end())
-      continue;
+    if (!parsing.asked_for(command)) continue;
     parsing.line.command = command;
     break;
   }

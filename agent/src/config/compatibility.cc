@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "config/coerce.h"
+#include "config/key_walk.h"
 #include "config/schema.h"
 
 namespace containerpilot::agent {
@@ -80,45 +81,26 @@ constexpr Entry kEntries[] = {
     {Era::kOld, "poststop", kSignalTitle, kNoWayBack},
 };
 
-/// "jobs[].health.interval": the path without indexes, in lower case.
-std::string pattern_of(const std::string& parent, const Node& node) {
-  if (node.parent->is(Node::Kind::kArray)) return parent + "[]";
-  return (parent.empty() ? "" : parent + ".") + lower_case(node.key);
+void note(const Tree& tree, const Entry& entry, const Node& node, std::vector<Problem>& out) {
+  if (entry.applies != nullptr && !entry.applies(node)) return;
+  for (const Problem& told : out) {
+    if (told.message == entry.title) return;  // once is enough, at its first place
+  }
+  const Position at = tree.position(node.source, node.key_offset);
+  out.push_back({Problem::Severity::kWarning, tree.source(node.source).name, at.line, at.column,
+                 path_of(node), std::string(entry.title), std::string(entry.keep), ""});
 }
-
-constexpr int kDeepest = 6;  // no key of a configuration lies deeper
-
-struct Walk {
-  const Tree& tree;
-  Era era;
-  std::vector<Problem>& out;
-
-  void below(const Node& node, const std::string& path, int depth) {
-    if (depth > kDeepest) return;
-    for (const Node& child : node) {
-      const std::string pattern = pattern_of(path, child);
-      for (const Entry& entry : kEntries) note(entry, pattern, child);
-      below(child, pattern, depth + 1);
-    }
-  }
-
-  void note(const Entry& entry, const std::string& pattern, const Node& node) {
-    if (entry.era != era || entry.path != pattern || node.is(Node::Kind::kNull)) return;
-    if (entry.applies != nullptr && !entry.applies(node)) return;
-    for (const Problem& told : out) {
-      if (told.message == entry.title) return;  // once is enough, at its first place
-    }
-    const Position at = tree.position(node.source, node.key_offset);
-    out.push_back({Problem::Severity::kWarning, tree.source(node.source).name, at.line, at.column,
-                   path_of(node), std::string(entry.title), std::string(entry.keep), ""});
-  }
-};
 
 }  // namespace
 
 std::vector<Problem> compatibility_notes(const Tree& tree, const Node& top, Generation generation) {
+  const Era era = generation == Generation::kV3 ? Era::kV3 : Era::kOld;
   std::vector<Problem> out;
-  Walk{tree, generation == Generation::kV3 ? Era::kV3 : Era::kOld, out}.below(top, "", 0);
+  for_each_key(top, [&](const std::string& pattern, const Node& node) {
+    for (const Entry& entry : kEntries) {
+      if (entry.era == era && entry.path == pattern) note(tree, entry, node, out);
+    }
+  });
   return out;
 }
 

@@ -1,12 +1,14 @@
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
+#include <set>
 #include <utility>
 
+#include "config/commands.h"
 #include "config/compatibility.h"
 #include "config/generation.h"
 #include "config/json5.h"
@@ -29,10 +31,16 @@ Result<std::string> read_file(const std::string& path) {
     return Error(Errc::kIo, "cannot read config file '" + path + "': " + std::strerror(error),
                  error);
   }
-  std::string text{std::istreambuf_iterator<char>(file), {}};
+  std::string text;
+  std::array<char, 64 * 1024> piece{};
+  while (file && text.size() <= kMostBytes) {
+    file.read(piece.data(), piece.size());
+    text.append(piece.data(), static_cast<std::size_t>(file.gcount()));
+  }
   if (file.bad()) return Error(Errc::kIo, "cannot read config file '" + path + "'");
   if (text.size() > kMostBytes) {
-    return Error(Errc::kInvalid, "config file '" + path + "' is larger than 64 MiB");
+    return Error(Errc::kInvalid,
+                 "cannot read config file '" + path + "': at most 64 MiB are accepted");
   }
   return text;
 }
@@ -79,7 +87,10 @@ class Loader {
     LoadResult result;
     if (const Node* top = parse(sources); top != nullptr) {
       plan = make_plan(*top, sources);
-      if (options_.check) result.differences = compatibility_notes(tree_, *top, plan->generation);
+      if (options_.check) {
+        check_commands(problems_, *top, plan->generation, options_.environment);
+        result.differences = compatibility_notes(tree_, *top, plan->generation);
+      }
     }
     if (!problems_.failed()) result.plan = std::move(plan);
     if (result.plan) result.plan->secrets = secrets_;
@@ -126,13 +137,18 @@ class Loader {
       problems_.error(text.error().text());
       return nullptr;
     }
-    Result<std::string> rendered = render(text.value());
+    std::vector<Unset> unset;
+    Result<std::string> rendered = render(text.value(), unset);
     if (!rendered) {
       report_template_error(tree_.add_source(name_of(source), std::move(text).value()),
                             rendered.error().text());
       return nullptr;
     }
     const std::uint16_t index = tree_.add_source(name_of(source), std::move(rendered).value());
+    if (!unset.empty()) {
+      tree_.source(index).has_unset = true;
+      warn_of(unset, tree_.add_source(name_of(source), std::move(text).value()));
+    }
     auto parsed = parse_json5(tree_, index);
     if (const auto* error = std::get_if<SyntaxError>(&parsed)) {
       problems_.error_at(index, error->offset, error->message);
@@ -146,8 +162,30 @@ class Loader {
     return top;
   }
 
-  Result<std::string> render(const std::string& text) {
+  /// A variable that is printed though it is not set.
+  struct Unset {
+    std::string name;
+    std::size_t offset;
+  };
+
+  void warn_of(const std::vector<Unset>& unset, std::uint16_t source) {
+    std::set<std::string> told;
+    for (const Unset& variable : unset) {
+      if (!told.insert(variable.name).second) continue;
+      problems_.warning_at(
+          source, static_cast<std::uint32_t>(variable.offset),
+          "'" + variable.name + "' is not set here, so what depends on it is not checked");
+    }
+  }
+
+  Result<std::string> render(const std::string& text, std::vector<Unset>& unset) {
     TemplateOptions options;
+    if (options_.check) {
+      options.unset = [&unset](std::string_view name, std::size_t offset) {
+        unset.push_back({std::string(name), offset});
+        return std::string(kUnset);
+      };
+    }
     options.read_file = [this](const std::string& path) {
       Result<std::string> content = read_secret_file(path);
       if (content && !content.value().empty()) secrets_.push_back(content.value());
@@ -222,6 +260,11 @@ std::string check_report(const LoadResult& result) {
   std::string out;
   for (const Problem& problem : result.errors) out += with_excerpt(problem) + "\n";
   for (const Problem& problem : result.warnings) out += with_excerpt(problem) + "\n";
+  const auto count = [](std::size_t n, const char* what) {
+    return std::to_string(n) + " " + what + (n == 1 ? "" : "s");
+  };
+  out +=
+      count(result.errors.size(), "error") + ", " + count(result.warnings.size(), "warning") + "\n";
   if (result.differences.empty()) return out;
   out += "\ndiffers from the original for this file:\n";
   for (const Problem& difference : result.differences) {
@@ -232,14 +275,23 @@ std::string check_report(const LoadResult& result) {
   return out;
 }
 
-Result<std::string> render_config(const ConfigSource& source, const LoadOptions& options) {
-  const Result<std::string> text = read_source(source);
-  if (!text) return text;
+Result<std::string> render_config(const std::vector<ConfigSource>& sources,
+                                  const LoadOptions& options) {
   TemplateOptions rendering;
   rendering.read_file = read_secret_file;
-  Result<std::string> rendered = render_template(text.value(), options.environment, rendering);
-  if (!rendered) return std::move(rendered).error().during(name_of(source));
-  return rendered;
+  std::string out;
+  for (const ConfigSource& source : sources) {
+    const Result<std::vector<ConfigSource>> files = expand(source);
+    if (!files) return files.error();
+    for (const ConfigSource& file : files.value()) {
+      const Result<std::string> text = read_source(file);
+      if (!text) return text;
+      Result<std::string> rendered = render_template(text.value(), options.environment, rendering);
+      if (!rendered) return std::move(rendered).error().during(name_of(file));
+      out += rendered.value();
+    }
+  }
+  return out;
 }
 
 LoadResult load_config(const std::vector<ConfigSource>& sources, const LoadOptions& options) {

@@ -9,6 +9,13 @@ namespace containerpilot::agent {
 namespace {
 constexpr std::size_t kMostProblems = 200;
 constexpr std::size_t kMostShown = 60;  // bytes of a value repeated in a message
+
+bool has_unset(const Tree& tree, const Node& node) {
+  if (!tree.source(node.source).has_unset) return false;
+  const bool text =
+      node.is(Node::Kind::kString) && node.text.find(kUnset) != std::string_view::npos;
+  return node.unset || text || node.key.find(kUnset) != std::string_view::npos;
+}
 }  // namespace
 
 void Problems::error(const Node& at, std::string message, std::string accepted) {
@@ -30,9 +37,10 @@ void Problems::unknown_key(const Node& at, std::string message, std::string acce
 }
 
 void Problems::error_at(std::uint16_t source, std::uint32_t offset, std::string message) {
-  const Position position = tree_.position(source, offset);
-  errors_.push_back({Problem::Severity::kError, tree_.source(source).name, position.line,
-                     position.column, "", std::move(message), "", tree_.excerpt(source, offset)});
+  errors_.push_back(at(Problem::Severity::kError, source, offset, std::move(message)));
+}
+void Problems::warning_at(std::uint16_t source, std::uint32_t offset, std::string message) {
+  warnings_.push_back(at(Problem::Severity::kWarning, source, offset, std::move(message)));
 }
 void Problems::error(std::string message) {
   errors_.push_back({Problem::Severity::kError, "", 0, 0, "", std::move(message), "", ""});
@@ -41,10 +49,27 @@ void Problems::warning(std::string message) {
   warnings_.push_back({Problem::Severity::kWarning, "", 0, 0, "", std::move(message), "", ""});
 }
 
+Problem Problems::at(Problem::Severity severity, std::uint16_t source, std::uint32_t offset,
+                     std::string message) const {
+  const Position position = tree_.position(source, offset);
+  return {severity,
+          tree_.source(source).name,
+          position.line,
+          position.column,
+          "",
+          std::move(message),
+          "",
+          tree_.excerpt(source, offset)};
+}
+
 bool Problems::full() const { return errors_.size() >= kMostProblems; }
 
 void Problems::add(Problem::Severity severity, const Node& node, std::uint32_t offset,
                    std::string message, std::string accepted) {
+  if (severity == Problem::Severity::kError && has_unset(tree_, node)) {
+    severity = Problem::Severity::kWarning;
+    message += "; a variable in it is not set";
+  }
   std::vector<Problem>& list = severity == Problem::Severity::kError ? errors_ : warnings_;
   if (list.size() >= kMostProblems) return;
   const Position position = tree_.position(node.source, offset);

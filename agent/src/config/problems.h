@@ -25,6 +25,7 @@ class Problems {
   void tolerate_unknown_keys() { unknown_keys_ = Problem::Severity::kWarning; }
   /// About a place that is no value (syntax errors).
   void error_at(std::uint16_t source, std::uint32_t offset, std::string message);
+  void warning_at(std::uint16_t source, std::uint32_t offset, std::string message);
   /// About no place at all.
   void error(std::string message);
   void warning(std::string message);
@@ -36,6 +37,8 @@ class Problems {
   [[nodiscard]] std::vector<Problem> take_warnings() { return std::move(warnings_); }
 
  private:
+  [[nodiscard]] Problem at(Problem::Severity severity, std::uint16_t source, std::uint32_t offset,
+                           std::string message) const;
   void add(Problem::Severity severity, const Node& node, std::uint32_t offset, std::string message,
            std::string accepted);
 

@@ -129,7 +129,8 @@ void read_block(Problems& problems, const Block& block, const Node& object, void
   }
   for (std::size_t i = 0; i < block.fields.size(); ++i) {
     const Field& field = block.fields[i];
-    const bool missing = given[i] == nullptr || given[i]->is(Node::Kind::kNull);
+    const bool missing =
+        given[i] == nullptr || (given[i]->is(Node::Kind::kNull) && !given[i]->unset);
     if (field.required && missing) {
       problems.error(object, "'" + field.name + "' is missing", field.kind.accepted);
     }

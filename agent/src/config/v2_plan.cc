@@ -75,10 +75,16 @@ class Translation {
       catalog.kind = discovery::CatalogSpec::Kind::kEtcd;
       catalog.etcd = make_etcd(context_, *config_.etcd);
       if (!config_.etcd->prefix) catalog.etcd.prefix = "/" + own_name();
-    } else if (config_.node->find("consul") == nullptr && config_.node->find("etcd") == nullptr) {
+    } else if (!attempted("consul") && !attempted("etcd")) {
       context_.problems.error(*config_.node, "no catalog is chosen",
                               R"(consul: "host:port" or etcd: {endpoints: […]})");
     }
+  }
+
+  /// A value of the wrong type was reported where it stands.
+  bool attempted(std::string_view key) const {
+    const Node* node = config_.node->find(key);
+    return node != nullptr && !node->is(Node::Kind::kNull);
   }
 
   void check_log_output() {
@@ -102,6 +108,7 @@ class Translation {
     out.name = std::move(name);
     if (!argv.empty()) out.exec = process(argv);
     out.counts_for_completion = false;
+    out.keeps_pid_variable = true;
     return out;
   }
 
@@ -177,6 +184,7 @@ class Translation {
     const std::string name = given_or(coprocess.name, *coprocess.command);
     JobSpec& out = plan_.jobs.emplace_back().spec;
     out = job(unique("coprocess/" + name, *coprocess.node), *coprocess.command);
+    out.pid_alias = "CONTAINERPILOT_COPROCESS[" + name + "]_PID";  // with brackets, as 2.x had it
     if (coprocess.restarts->limit) out.restarts.limit = *coprocess.restarts->limit;
   }
 
@@ -244,7 +252,6 @@ class Translation {
     main.ends_agent = true;
     main.survives_reload = true;
     main.output.raw = true;
-    main.stop_timeout = plan_.stop_timeout;
     main.counts_for_completion = true;
     const bool has_application = main.exec.has_value();
     plan_.jobs.push_back({std::move(main), std::nullopt});
@@ -268,6 +275,7 @@ class Translation {
     const Argv& command = context_.options.command;
     if (v1_) return command;
     auto environment = context_.options.environment;
+    environment["CONTAINERPILOT_PID"] = std::to_string(context_.options.agent_pid);
     for (const auto& [name, value] : plan_.environment) environment[name] = value;
     Argv out;
     for (const std::string& argument : command) {

@@ -7,10 +7,25 @@
 
 namespace containerpilot::agent::tmpl {
 
-Evaluator::Evaluator(const Program& program, FunctionContext& context, std::size_t max_depth)
+namespace {
+
+/// The only operand of a pipeline that is `.NAME` or `$.NAME`, else null.
+const Operand* only_variable(const Pipeline& pipeline) {
+  if (pipeline.commands.size() != 1 || pipeline.commands[0].operands.size() != 1) return nullptr;
+  const Operand& operand = pipeline.commands[0].operands[0];
+  const bool root = operand.kind == Operand::Kind::kDot ||
+                    (operand.kind == Operand::Kind::kVariable && operand.variable == kRootVariable);
+  return root && operand.fields.size() == 1 ? &operand : nullptr;
+}
+
+}  // namespace
+
+Evaluator::Evaluator(const Program& program, FunctionContext& context, std::size_t max_depth,
+                     const Unset& unset)
     : program_(program),
       context_(context),
       max_depth_(max_depth),
+      unset_(unset),
       output_(context.budget),
       newest_(program.variable_names.size()) {}
 
@@ -35,7 +50,7 @@ void Evaluator::execute(const Step& step) {
       return output_.append(step.text.view());
     case Step::Kind::kAction: {
       const Value value = evaluate(*step.pipeline);
-      if (step.pipeline->variables.empty()) print_value(output_, value);
+      if (step.pipeline->variables.empty()) print(*step.pipeline, value);
       return;
     }
     case Step::Kind::kIf:
@@ -56,6 +71,14 @@ void Evaluator::execute(const Step& step) {
     case Step::Kind::kTemplate:
       return call_template(step);
   }
+}
+
+void Evaluator::print(const Pipeline& pipeline, const Value& value) {
+  const Operand* operand = unset_ ? only_variable(pipeline) : nullptr;
+  if (operand == nullptr || context_.environment.contains(operand->fields[0])) {
+    return print_value(output_, value);
+  }
+  output_.append(unset_(operand->fields[0], operand->offset));
 }
 
 void Evaluator::begin_condition(const Step& step) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -15,8 +16,11 @@ namespace containerpilot::agent::tmpl {
 /// nest and recurse as deep as the limits say.
 class Evaluator {
  public:
-  /// All arguments must outlive the evaluator. `max_depth` bounds {{template}} calls within calls.
-  Evaluator(const Program& program, FunctionContext& context, std::size_t max_depth);
+  using Unset = std::function<std::string(std::string_view name, std::size_t offset)>;
+  /// All arguments must outlive the evaluator. `max_depth` bounds {{template}} calls within calls;
+  /// `unset`, if any, says what is printed for a variable that is not set.
+  Evaluator(const Program& program, FunctionContext& context, std::size_t max_depth,
+            const Unset& unset);
 
   /// The main template's output, with the environment as its dot. Throws Failure; offset() tells
   /// where.
@@ -54,6 +58,7 @@ class Evaluator {
   };
 
   void execute(const Step& step);
+  void print(const Pipeline& pipeline, const Value& value);
   void begin_condition(const Step& step);
   void begin_range(const Step& step);
   void start_iteration(Block& block);
@@ -80,6 +85,7 @@ class Evaluator {
   const Program& program_;
   FunctionContext& context_;
   const std::size_t max_depth_;
+  const Unset& unset_;
   Buffer output_;
 
   const Steps* steps_ = nullptr;

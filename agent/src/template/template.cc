@@ -33,7 +33,7 @@ Result<std::string> render_template(
     const tmpl::Program program = tmpl::parse(text);
     tmpl::Budget budget(options.limits.work, options.limits.text_bytes);
     tmpl::FunctionContext context{environment, options.read_file, budget};
-    tmpl::Evaluator evaluator(program, context, options.limits.call_depth);
+    tmpl::Evaluator evaluator(program, context, options.limits.call_depth, options.unset);
     try {
       return evaluator.run();
     } catch (const tmpl::Failure&) {

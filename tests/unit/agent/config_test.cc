@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <chrono>
@@ -297,13 +298,14 @@ TEST(Config, SecretsFromFilesAreNeverPrinted) {
 TEST(Config, CheckTellsWhereOursDiffers) {
   LoadOptions check = options();
   check.check = true;
-  const LoadResult result = load_config(
-      {"",
-       "{ consul: 'https://c:1',\n  jobs: [{ name: 'a', exec: 'x',\n    restarts: 'unlimited' }] }",
-       false},
-      check);
+  const LoadResult result = load_config({"",
+                                         "{ consul: 'https://c:1',\n  jobs: [{ name: 'a', exec: "
+                                         "'/bin/sh',\n    restarts: 'unlimited' }] }",
+                                         false},
+                                        check);
   EXPECT_EQ(check_report(result),
-            "\ndiffers from the original for this file:\n"
+            "0 errors, 0 warnings\n\n"
+            "differs from the original for this file:\n"
             "  <inline>:1 consul: `https` to Consul checks the certificate\n"
             "    to keep the old behaviour: consul: {address: …, tls: {verify: false}}\n"
             "  <inline>:2 jobs: Reload leaves unchanged jobs running\n"
@@ -312,6 +314,76 @@ TEST(Config, CheckTellsWhereOursDiffers) {
             "it is restarted\n"
             "    to keep the old behaviour: restarts: {limit: \"unlimited\", delay: \"0s\"}\n");
   EXPECT_THAT(load_config({"", "{catalog: 'none'}", false}, check).differences, IsEmpty());
+}
+
+std::string warnings(const LoadResult& result) {
+  std::string out;
+  for (const Problem& problem : result.warnings) out += one_line(problem) + "\n";
+  return out;
+}
+
+TEST(Config, CheckTakesVariablesThatAreNotSetForAnything) {
+  LoadOptions check = options();
+  check.check = true;
+  const std::string text =
+      "{ consul: '{{ .UNSET }}:8500', {{ if .UNSET }} oops {{ end }}\n"
+      "  jobs: [{ name: '{{ .UNSET }}', exec: '{{ .COMMAND }} x', port: {{ .PORT }}, restarts: {{ "
+      "$.N }},\n"
+      "    health: { exec: 'true', interval: {{ .EVERY }}, ttl: '{{ .EVERY }}' } }, {{ .MORE }}] }";
+  const LoadResult result = load_config({"", text, false}, check);
+  EXPECT_TRUE(result.plan) << messages(result);
+  for (const char* name : {"UNSET", "PORT", "N", "EVERY", "MORE", "COMMAND"}) {
+    EXPECT_THAT(warnings(result), HasSubstr("'" + std::string(name) + "' is not set here"));
+  }
+  EXPECT_THAT(warnings(result), HasSubstr("<inline>:2:44: warning: 'COMMAND' is not set"));
+
+  check.environment["PORT"] = "'high'";  // known to be wrong
+  EXPECT_THAT(messages(load_config({"", text, false}, check)),
+              HasSubstr("jobs[0].port: found \"high\""));
+  refusal(text);                                        // for running it must be right
+  refusal("{catalog: 'none', stopTimeout: ∅}", check);  // the sign itself means nothing
+}
+
+TEST(Config, CheckWarnsOfProgramsThatAreNotThere) {
+  const test::TempDir folder;
+  const std::string program = folder.path() + "/program";
+  std::ofstream(program) << "#!/bin/sh\n";
+  ASSERT_EQ(::chmod(program.c_str(), 0755), 0);
+  LoadOptions check = options();
+  check.environment["PATH"] = "/nonexistent:" + folder.path();
+  const std::string text =
+      "{ catalog: 'none', jobs: [{ name: 'a', exec: 'program x' },"
+      "{ name: 'b', exec: '" +
+      program +
+      "' }, { name: 'c', exec: ['absent', 'x'] },"
+      "{ name: 'd', exec: '" +
+      folder.path() +
+      "/absent' },"
+      "{ name: 'e', exec: './absent', cwd: '/srv' }],"
+      "sensors: [{ name: 's', help: 'h', type: 'gauge', exec: 'absent', interval: 5 }] }";
+  EXPECT_EQ(warnings(load_config({"", text, false}, check)), "");
+  check.check = true;
+  const std::string said = warnings(load_config({"", text, false}, check));
+  EXPECT_EQ(std::count(said.begin(), said.end(), '\n'), 3) << said;
+  EXPECT_THAT(said, HasSubstr("jobs[2].exec: there is no program 'absent' on PATH here"));
+  EXPECT_THAT(said,
+              HasSubstr("jobs[3].exec: there is no program '" + folder.path() + "/absent' here"));
+  EXPECT_THAT(said, HasSubstr("sensors[0].exec: there is no program 'absent' on PATH here"));
+}
+
+TEST(Config, GenerationsOneAndTwoNeedACatalogThatIsNotNull) {
+  EXPECT_THAT(refusal("{\"consul\": null, \"services\": []}"), HasSubstr("no catalog is chosen"));
+}
+
+TEST(Config, PidVariablesOfGeneration2StayAndHaveBothSpellings) {
+  const Plan plan = load(
+      R"({"consul": "c:1", "preStart": "x", "coprocesses": [{"name": "my proxy", "command": "y"}]})");
+  EXPECT_TRUE(plan.pre_start->keeps_pid_variable);
+  EXPECT_TRUE(plan.jobs.at(0).spec.keeps_pid_variable);
+  EXPECT_EQ(plan.jobs.at(0).spec.pid_alias, "CONTAINERPILOT_COPROCESS[my proxy]_PID");
+  EXPECT_EQ(env_name(plan.jobs.at(0).spec.name), "MY_PROXY");
+  EXPECT_FALSE(
+      load("{catalog: 'none', jobs: [{name: 'a', exec: 'x'}]}").jobs.at(0).spec.keeps_pid_variable);
 }
 
 TEST(Config, EveryDifferenceIsInTheChangelog) {
@@ -354,7 +426,8 @@ TEST(Config, MainApplicationAndHooksOfGeneration2) {
   const JobSpec& main = jobs.at("main/app");
   EXPECT_THAT(main.exec->argv, ElementsAre("/bin/app", "--ip=192.0.2.2"));
   EXPECT_TRUE(main.ends_agent && main.survives_reload && main.output.raw);
-  EXPECT_EQ(main.stop_timeout, -1s);
+  EXPECT_EQ(plan.stop_timeout, -1s);
+  EXPECT_FALSE(main.stop_timeout);  // which would bound preStop, too
   EXPECT_THAT(jobs.at("main/preStop").when.events,
               ElementsAre(EventKey{EventCode::kStopping, "main/app"}));
   EXPECT_THAT(jobs.at("main/postStop").when.events,

@@ -33,8 +33,9 @@ struct LoadOptions {
   std::vector<discovery::InterfaceAddress> addresses;
   std::string hostname;
   std::optional<Generation> generation;  ///< forced; else told from the document
-  std::vector<std::string>
-      command;  ///< positional command: the main application of generations 1 and 2
+  /// Positional command: the main application of generations 1 and 2.
+  std::vector<std::string> command;
+  int agent_pid = 0;  ///< what templates in `command` find as CONTAINERPILOT_PID
   bool containerbuddy =
       false;  ///< called as "containerbuddy", or config from $CONTAINERBUDDY: 1.x names
   /// Only looking (-check): what depends on this host (addresses, files) is a warning.
@@ -61,9 +62,10 @@ std::string check_report(const LoadResult& result);
 LoadResult load_config(const std::vector<ConfigSource>& sources, const LoadOptions& options);
 LoadResult load_config(const ConfigSource& source, const LoadOptions& options);
 
-/// The configuration as text, its template rendered, nothing more (-template). Errors: kIo,
-/// kInvalid with the file's name in front.
-Result<std::string> render_config(const ConfigSource& source, const LoadOptions& options);
+/// The configuration as text, its template rendered, nothing more (-template); of several sources
+/// one after the other. Errors: kIo, kInvalid with the file's name in front.
+Result<std::string> render_config(const std::vector<ConfigSource>& sources,
+                                  const LoadOptions& options);
 
 /// The control socket the configuration names. Light: validates nothing else, so that commands
 /// reach a running agent while its configuration is broken.

@@ -26,6 +26,9 @@ struct TemplateOptions {
   /// secrets remember what they return; read_secret_file() does the reading. None: `file` is an
   /// error.
   std::function<Result<std::string>(const std::string& path)> read_file;
+  /// Asked what to print where an action prints nothing but a variable that is not set: gets its
+  /// name and the byte offset in `text`. None: nothing is printed.
+  std::function<std::string(std::string_view name, std::size_t offset)> unset;
 };
 
 /// Renders a configuration template: Go's text/template (Go 1.19) with the functions default, env,
