@@ -35,7 +35,7 @@ done
 "$root/agent/packaging/deps.sh"
 say "building the release preset"
 build() {
-  cmake -S "$root" --preset release -DCONTAINERPILOT_TESTS=OFF -DCONTAINERPILOT_DEPS_PREFIX="$CONTAINERPILOT_DEPS/prefix" &&
+  cmake -S "$root" --preset release -DCONTAINERPILOT_TESTS=OFF -DCONTAINERPILOT_PCH=ON -DCONTAINERPILOT_DEPS_PREFIX="$CONTAINERPILOT_DEPS/prefix" &&
     cmake --build "$root/build/release" --target containerpilot --parallel "${CONTAINERPILOT_JOBS:-2}"
 }
 log=$root/build/quickstart.log

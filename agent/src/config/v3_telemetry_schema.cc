@@ -130,7 +130,7 @@ Kind<std::vector<MetricConfig>> metrics_kind() {
   return kind;
 }
 
-std::string quoted(std::string_view text) { return "\"" + std::string(text) + "\""; }
+std::string in_quotes(std::string_view text) { return "\"" + std::string(text) + "\""; }
 
 /// The first sensor of generation 2's form, spelled as the top-level form wants it.
 std::string in_new_form(const Node& sensors) {
@@ -145,15 +145,15 @@ std::string in_new_form(const Node& sensors) {
   for (const char* part : {"namespace", "subsystem", "name"}) {
     if (!text(part).empty()) name += (name.empty() ? "" : "_") + text(part);
   }
-  std::string out = "at the top level, sensors: [{name: " + quoted(name) +
-                    ", help: " + quoted(text("help")) + ", type: " + quoted(text("type"));
+  std::string out = "at the top level, sensors: [{name: " + in_quotes(name) +
+                    ", help: " + in_quotes(text("help")) + ", type: " + in_quotes(text("type"));
   for (const char* key : {"check", "exec"}) {
     const Node* command = old.find(key);
     const auto argv = command == nullptr ? std::nullopt : to_argv(*command);
     if (!argv) continue;
     out += ", exec: [";
     for (const std::string& word : *argv)
-      out += (&word == &argv->front() ? "" : ", ") + quoted(word);
+      out += (&word == &argv->front() ? "" : ", ") + in_quotes(word);
     out += "]";
   }
   for (const char* key : {"poll", "interval"}) {
