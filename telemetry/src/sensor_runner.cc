@@ -3,8 +3,8 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include <cstring>
 #include <functional>
+#include <system_error>
 #include <utility>
 
 #include "containerpilot/supervisor/log.h"
@@ -56,17 +56,17 @@ Probe probe_of(const SensorSource& source) {
 
 /// A regular file (those of /proc and /sys are); anything else could make the loop wait.
 Result<std::string> read_file(const std::string& path) {
+  const auto failed = [&path](Errc kind, int code) {
+    return Error(kind, "cannot read file '" + path + "': " + std::generic_category().message(code),
+                 code);
+  };
   struct stat info {};
-  if (::stat(path.c_str(), &info) != 0) {
-    return Error(Errc::kNotFound,
-                 "cannot read file '" + path + "': " + std::string(strerrordesc_np(errno)), errno);
-  }
+  if (::stat(path.c_str(), &info) != 0) return failed(Errc::kNotFound, errno);
   if (!S_ISREG(info.st_mode)) {
     return Error(Errc::kInvalid, "cannot read '" + path + "': a regular file is expected");
   }
   auto text = read_small_file(path);
-  if (!text)
-    return Error(Errc::kIo, "cannot read file '" + path + "': " + strerrordesc_np(errno), errno);
+  if (!text) return failed(Errc::kIo, errno);
   return std::move(*text);
 }
 
