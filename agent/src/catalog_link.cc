@@ -134,17 +134,17 @@ void CatalogLink::withdraw_all(std::function<void()> done) {
 
 void CatalogLink::beat_telemetry(const Status& answers) {
   if (!advertises_telemetry()) return;
-  const bool answered = std::exchange(telemetry_answers_, answers.has_value());
-  if (answered != answers.has_value()) {
-    if (answers) {
+  if (answers) {
+    if (std::exchange(telemetry_failures_, 0) > 1)
       log_info("telemetry", "the telemetry port answers again");
-    } else {
-      log_warn("telemetry", answers.error().text() + "; its entry is critical until it does");
-    }
+    registrar_->report(telemetry_->id, discovery::Health::kPassing, "ok");
+    return;
   }
-  registrar_->report(telemetry_->id,
-                     answers ? discovery::Health::kPassing : discovery::Health::kCritical,
-                     answers ? "ok" : answers.error().text());
+  if (++telemetry_failures_ == 1) return;  // once is no news, and the TTL lasts for three beats
+  const std::string& reason = answers.error().text();
+  if (telemetry_failures_ == 2)
+    log_warn("telemetry", reason + "; its entry is critical until it answers");
+  registrar_->report(telemetry_->id, discovery::Health::kCritical, reason);
 }
 
 void CatalogLink::withdraw_telemetry() {

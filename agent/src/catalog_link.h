@@ -86,7 +86,7 @@ class CatalogLink {
   std::optional<discovery::ServiceSpec> telemetry_;
   std::vector<discovery::WatchSpec> watches_;
   bool watching_ = false;
-  bool telemetry_answers_ = true;
+  unsigned telemetry_failures_ = 0;  ///< in a row
 };
 
 }  // namespace containerpilot::agent
