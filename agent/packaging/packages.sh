@@ -10,11 +10,12 @@ set -euo pipefail
 
 build=(g++ cmake ninja-build pkg-config dpkg-dev debian-archive-keyring ca-certificates
   prometheus-cpp-dev nlohmann-json3-dev libcurl4-openssl-dev libc-ares-dev libspdlog-dev
-  libre2-dev libboost-dev libssl-dev zlib1g-dev libabsl-dev tzdata)
+  libre2-dev libboost-dev libssl-dev zlib1g-dev libabsl-dev tzdata libjs-dygraphs)
 quickstart=(nginx curl)
 tests=(libgtest-dev libgmock-dev nginx prometheus prometheus-node-exporter etcd-server curl openssl
   python3 python3-consul git util-linux
-  clang clang-format clang-tidy shellcheck busybox-static musl-tools)
+  clang clang-format clang-tidy shellcheck busybox-static musl-tools
+  chromium chromium-driver python3-matplotlib python3-yaml)
 
 say() { printf 'packages: %s\n' "$*"; }
 die() { printf 'packages: cannot go on: %s\n' "$*" >&2; exit 1; }

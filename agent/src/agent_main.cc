@@ -85,6 +85,18 @@ int look(const CommandLine& line, const LoadOptions& options) {
   return 0;
 }
 
+int print_export(const CommandLine& line, const LoadOptions& options) {
+  const LoadResult loaded = load_config(config_sources(line.configs), options);
+  if (const int code = print_problems(loaded); code != 0) return code;
+  const auto text = export_plan(*loaded.plan, line.export_format, line.export_options);
+  if (!text) {
+    std::fprintf(stderr, "%s\n", text.error().text().c_str());
+    return 1;
+  }
+  std::fputs(text.value().c_str(), stdout);
+  return 0;
+}
+
 int render(const CommandLine& line, const LoadOptions& options) {
   const auto rendered = render_config(config_sources(line.configs), options);
   if (!rendered) {
@@ -214,6 +226,7 @@ int agent_main(int argc, char** argv) {
     case Command::kTemplate:
     case Command::kCheck:
     case Command::kExplain:
+    case Command::kExport:
     case Command::kRun:
       if (!configured) {
         std::fprintf(stderr,
@@ -229,6 +242,7 @@ int agent_main(int argc, char** argv) {
     options.check = true;
     return look(line, options);
   }
+  if (line.command == Command::kExport) return print_export(line, options);
   return run_agent(line, std::move(options), std::move(environment));
 }
 

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "containerpilot/supervisor/log.h"
+#include "live_page.h"
 #include "signal_names.h"
 
 namespace containerpilot::agent {
@@ -91,6 +92,7 @@ Status App::start(Plan plan) {
   metrics_.on_reload(true, reactor_.wall_now());
   supervisor_.start(supervisor_config());
   if (!pre_start_) begin_periodic();
+  publish_live_page(documents_);
   publish_health();
   publish_documents();
   return ok();
@@ -473,12 +475,21 @@ void App::changed() {
 }
 
 StatusInput App::status_input() const {
+  std::vector<ScalingState> scaling;
+  for (const telemetry::ScalingSpec& rule : plan_.scaling) {
+    const telemetry::ScalingDecision* decision = scaling_.decision(rule.service);
+    const auto instances = catalog_->healthy_instances(rule.service);
+    scaling.push_back(
+        {rule, decision ? *decision : telemetry::ScalingDecision(),
+         instances ? std::optional(static_cast<unsigned>(*instances)) : std::nullopt});
+  }
   return {.plan = plan_,
           .bus = bus_,
           .jobs = supervisor_.jobs(),
           .entries = catalog_->entries(),
           .watches = catalog_->watches(),
           .sensors = sensors_.states(),
+          .scaling = std::move(scaling),
           .catalog = catalog_->name(),
           .catalog_up = catalog_->up(),
           .maintenance = supervisor_.maintenance(),

@@ -146,6 +146,36 @@ const std::vector<Flag>& flags() {
          p.line.listen = v;
          return ok();
        }},
+      {"export", "grafana|rules|keda|hpa",
+       "print a dashboard, rules or autoscaler manifests made for the configuration",
+       [](Parsing& p, const std::string& v) -> Status {
+         const auto format = parse_export_format(v);
+         if (!format) {
+           return Error(Errc::kInvalid, "cannot read '" + v +
+                                            "' for -export: expected grafana, rules, keda or hpa");
+         }
+         p.line.export_format = *format;
+         return ask(p, Command::kExport);
+       }},
+      {"for", "KIND/NAME",
+       "with -export keda, hpa: what to scale, like deployment/web; SERVICE=KIND/NAME when several "
+       "services are scaled (repeatable)",
+       [](Parsing& p, const std::string& v) -> Status {
+         auto target = parse_scale_target(v);
+         if (!target) return std::move(target).error();
+         p.line.export_options.targets.push_back(std::move(target).value());
+         return ok();
+       }},
+      {"namespace", "NAME", "with -export: the Kubernetes namespace",
+       [](Parsing& p, const std::string& v) {
+         p.line.export_options.kubernetes_namespace = v;
+         return ok();
+       }},
+      {"prometheus", "URL", "with -export keda: where Prometheus is",
+       [](Parsing& p, const std::string& v) {
+         p.line.export_options.prometheus = v;
+         return ok();
+       }},
       {"help", "", "print this",
        [](Parsing& p, const std::string&) { return ask(p, Command::kHelp); }},
       {"h", "", "print this",
@@ -155,11 +185,11 @@ const std::vector<Flag>& flags() {
 }
 
 // Which of several commands runs: the order 3.8.0 had, then ours.
-constexpr std::array kPriority = {Command::kHelp,      Command::kVersion,     Command::kTemplate,
-                                  Command::kReload,    Command::kMaintenance, Command::kPutEnv,
-                                  Command::kPutMetric, Command::kPing,        Command::kStatus,
-                                  Command::kWhy,       Command::kEvents,      Command::kJob,
-                                  Command::kCheck,     Command::kExplain,     Command::kCatalog};
+constexpr std::array kPriority = {
+    Command::kHelp,        Command::kVersion, Command::kTemplate,  Command::kReload,
+    Command::kMaintenance, Command::kPutEnv,  Command::kPutMetric, Command::kPing,
+    Command::kStatus,      Command::kWhy,     Command::kEvents,    Command::kJob,
+    Command::kCheck,       Command::kExplain, Command::kExport,    Command::kCatalog};
 
 Result<bool> boolean(std::string_view name, std::string_view value) {
   for (const std::string_view yes : {"1", "t", "T", "true", "TRUE", "True"}) {

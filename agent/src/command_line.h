@@ -7,6 +7,7 @@
 
 #include "containerpilot/agent/plan.h"
 #include "containerpilot/supervisor/result.h"
+#include "export.h"
 
 namespace containerpilot::agent {
 
@@ -29,6 +30,7 @@ struct CommandLine {
     kCheck,
     kExplain,
     kCatalog,
+    kExport,
   };
   Command command = Command::kRun;
   std::vector<std::string> configs;
@@ -40,6 +42,8 @@ struct CommandLine {
   std::string job;         ///< of -why, -start, -stop, -restart, -signal
   std::string job_action;  ///< "start", "stop", "restart", "signal/SIGHUP"
   std::string listen;      ///< of -catalog
+  ExportFormat export_format = ExportFormat::kGrafana;
+  ExportOptions export_options;
   std::optional<Generation> generation;
   std::vector<std::string> positional;
 };

@@ -136,6 +136,30 @@ Json sensors_of(const StatusInput& input) {
   return list;
 }
 
+Json scaling_of(const StatusInput& input) {
+  Json list = Json::array();
+  for (const ScalingState& state : input.scaling) {
+    const auto& [spec, decision, instances] = state;
+    Json triggers = Json::array();
+    for (std::size_t i = 0; i < spec.triggers.size(); ++i) {
+      const telemetry::ScalingTrigger& trigger = spec.triggers[i];
+      Json entry = {
+          {"Metric", trigger.metric},
+          {"Target", trigger.target},
+          {"Scope", trigger.scope == telemetry::ScalingScope::kInstance ? "instance" : "service"}};
+      if (i < decision.ratios.size() && decision.ratios[i]) entry["Ratio"] = *decision.ratios[i];
+      triggers.push_back(std::move(entry));
+    }
+    Json entry = {{"Service", spec.service}, {"Min", spec.min}, {"Max", spec.max}};
+    if (instances) entry["Instances"] = *instances;
+    if (decision.desired) entry["Desired"] = *decision.desired;
+    entry["Hold"] = telemetry::scaling_hold_name(decision.hold);
+    entry["Triggers"] = std::move(triggers);
+    list.push_back(std::move(entry));
+  }
+  return list;
+}
+
 Json catalog_of(const StatusInput& input) {
   if (input.catalog.empty()) return nullptr;
   Json entries = Json::array();
@@ -171,15 +195,19 @@ std::string event_json(const Event& event) { return dump(event_object(event)); }
 std::string status_json(const StatusInput& input) {
   Json watches = Json::array();
   for (const discovery::WatchSpec& watch : input.plan.watches) watches.push_back(watch.name);
-  const Json document = {{"Version", version()},
-                         {"Jobs", jobs_of(input)},
-                         {"Services", services_of(input)},
-                         {"Watches", list_or_null(std::move(watches))},
-                         {"Maintenance", input.maintenance},
-                         {"Stopping", input.shutting_down},
-                         {"Catalog", catalog_of(input)},
-                         {"WatchDetails", watch_details(input)},
-                         {"Sensors", sensors_of(input)}};
+  const Json document = {
+      {"Version", version()},
+      {"Jobs", jobs_of(input)},
+      {"Services", services_of(input)},
+      {"Watches", list_or_null(std::move(watches))},
+      {"Maintenance", input.maintenance},
+      {"Stopping", input.shutting_down},
+      {"Catalog", catalog_of(input)},
+      {"WatchDetails", watch_details(input)},
+      {"Sensors", sensors_of(input)},
+      {"Scaling", scaling_of(input)},
+      {"MetricsPath",
+       input.plan.telemetry ? Json(input.plan.telemetry->server.metrics_path) : Json(nullptr)}};
   return dump(document) + "\n";
 }
 

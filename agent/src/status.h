@@ -9,9 +9,17 @@
 #include "containerpilot/discovery/watcher.h"
 #include "containerpilot/supervisor/event_bus.h"
 #include "containerpilot/supervisor/supervisor.h"
+#include "containerpilot/telemetry/scaling.h"
 #include "containerpilot/telemetry/sensors.h"
 
 namespace containerpilot::agent {
+
+/// One scaling rule and what it says now.
+struct ScalingState {
+  telemetry::ScalingSpec spec;
+  telemetry::ScalingDecision decision;
+  std::optional<unsigned> instances;
+};
 
 /// All that /status is made of.
 struct StatusInput {
@@ -21,6 +29,7 @@ struct StatusInput {
   std::vector<discovery::EntryState> entries;
   std::vector<discovery::WatchState> watches;
   std::vector<telemetry::SensorState> sensors;
+  std::vector<ScalingState> scaling;
   std::string catalog;  ///< "consul at 127.0.0.1:8500"; empty: none
   bool catalog_up = true;
   bool maintenance = false;

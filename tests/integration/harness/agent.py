@@ -26,14 +26,17 @@ class Agent:
     files     name -> text, written beside the config first; what starts with "#!" is made executable.
     pid1      runs it as PID 1 of a new pid namespace with its own /proc (needs root).
     folder    runs there instead of in a folder of its own.
+    hostname  runs under this host name, as in a container of its own: several agents of one service.
     """
 
-    def __init__(self, config, *, args=(), env=None, files=None, pid1=False, folder=None):
+    def __init__(self, config, *, args=(), env=None, files=None, pid1=False, folder=None,
+                 hostname=None):
         self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="containerpilot-test-"))
         self._own_folder = folder is None
         self.socket = str(self.folder / "control.socket")
         self.telemetry = None
         self._pid1 = pid1
+        self._hostname = hostname
         self._args = list(args)
         self._env = {**os.environ, **(env or {})}
         self._process = None
@@ -88,6 +91,9 @@ class Agent:
         command = [BINARY, "-config", str(self.config), *self._args]
         if self._pid1:
             command = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", *command]
+        if self._hostname:
+            user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+            command = ["unshare", *user, "--uts", "sh", "-c", 'hostname "$0" && exec "$@"', self._hostname, *command]
         with open(self._log, "ab") as log:
             self._process = subprocess.Popen(command, cwd=self.folder, env=self._env, stdin=subprocess.DEVNULL,
                                              stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
