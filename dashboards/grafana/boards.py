@@ -114,11 +114,13 @@ def scaling(name, more=""):
 
 
 def wanted_of(scope, combine):
-    """Instances one metric asks for; who is silent counts as exactly on target, as in the recording rules."""
+    """Instances one metric asks for, by the formula of prometheus/recording.yml."""
     load = f"{scaling('value', scope)} / {scaling('target', scope)}"
+    count = f"count by (service, metric) ({scaling('target', scope)})"
     if combine == "sum":
-        return f"sum by (service, metric) ({load} or {scaling('target', scope)} ^ 0)"
-    return f"max by (service, metric) ({load}) or count by (service, metric) ({scaling('target', scope)})"
+        return (f"sum by (service, metric) ({load} or {scaling('target', scope)} ^ 0) < {count} or "
+                f"sum by (service, metric) ({load}) > {count} or {count}")
+    return f"max by (service, metric) ({load}) or {count}"
 
 
 WANTED = (f"max by (service) ({wanted_of('scope=' + chr(34) + 'instance' + chr(34), 'sum')} or "
@@ -129,8 +131,8 @@ AUTOSCALING = board(
     "What the fleet carries, what it should carry, and how many instances follow from that.", [
         stat("Instances", "Healthy instances, as the catalog knows them.", "none",
              (f"max by (service) ({scaling('instances')})", "{{service}}")),
-        stat("Instances wanted", "Load of the fleet in units of the target. Instances whose value is missing count as "
-             "exactly on target, so that silence never shrinks a fleet.", "none",
+        stat("Instances wanted", "Load of the fleet in units of the target. Instances whose value is missing neither "
+             "shrink the fleet nor make it grow.", "none",
              (f"ceil({WANTED} - 1e-6)", "{{service}}")),
         stat("Silent instances", "Agents that have a target but no fresh value for it.", "none",
              (f"sum by (service) ({scaling('target')} ^ 0) - (sum by (service) ({scaling('value')} ^ 0) or "

@@ -35,9 +35,10 @@ std::string trigger_matchers(const telemetry::ScalingSpec& rule,
 std::string fleet_value(const telemetry::ScalingTrigger& trigger, const std::string& matchers) {
   const std::string value = "containerpilot_scaling_value{" + matchers + "}";
   const std::string target = "containerpilot_scaling_target{" + matchers + "}";
-  return trigger.scope == telemetry::ScalingScope::kInstance
-             ? "sum(" + value + " or " + target + ")"
-             : "max(" + value + ") or sum(" + target + ")";
+  if (trigger.scope == telemetry::ScalingScope::kService)
+    return "max(" + value + ") or sum(" + target + ")";
+  return "sum(" + value + " or " + target + ") < sum(" + target + ") or sum(" + value + ") > sum(" +
+         target + ") or sum(" + target + ")";
 }
 
 }  // namespace containerpilot::agent

@@ -18,7 +18,9 @@ std::string trigger_matchers(const telemetry::ScalingSpec& rule,
                              const telemetry::ScalingTrigger& trigger, std::string_view more = {});
 
 /// What the fleet carries, in the trigger's own unit, to be divided by its target. An instance
-/// without a value counts as exactly on target; with no agent there is no answer, never 0.
+/// without a value counts as the HPA counts it: as on target where the fleet would become smaller,
+/// as nothing where it would become larger. With no agent there is no answer, never 0. Source:
+/// spec/scaling.md, section 1.1.
 std::string fleet_value(const telemetry::ScalingTrigger& trigger, const std::string& matchers);
 
 }  // namespace containerpilot::agent

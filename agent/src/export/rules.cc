@@ -10,21 +10,25 @@ using telemetry::ScalingSpec;
 using telemetry::ScalingTrigger;
 
 /// Load in units of one instance's target; what differs between instances is only `instance`.
-std::string load(const ScalingSpec& rule, const ScalingTrigger& trigger, const std::string& more) {
+std::string load_of(const ScalingSpec& rule, const ScalingTrigger& trigger,
+                    const std::string& more) {
   const std::string matchers = trigger_matchers(rule, trigger, more);
   const std::string value = "containerpilot_scaling_value{" + matchers + "}";
   const std::string target = "containerpilot_scaling_target{" + matchers + "}";
-  if (trigger.scope == ScalingScope::kInstance) {
-    return "sum without (instance) (" + value + " / " + target + " or " + target + " ^ 0)";
-  }
-  return "max without (instance) (" + value + " / " + target + ") or count without (instance) (" +
-         target + ")";
+  const std::string load = value + " / " + target;
+  const std::string count = "count without (instance) (" + target + ")";
+  if (trigger.scope == ScalingScope::kService)
+    return "max without (instance) (" + load + ") or " + count;
+  // Who is silent counts as in fleet_value().
+  return "sum without (instance) (" + load + " or " + target + " ^ 0) < " + count +
+         "\n            or sum without (instance) (" + load + ") > " + count + "\n            or " +
+         count;
 }
 
 std::string scaling_rules(const ScalingSpec& rule, const std::string& more) {
   std::string loads;
   for (const ScalingTrigger& trigger : rule.triggers) {
-    loads += (loads.empty() ? "" : "\n            or ") + load(rule, trigger, more);
+    loads += (loads.empty() ? "" : "\n            or ") + load_of(rule, trigger, more);
   }
   const std::string wanted = "service:containerpilot_wanted:max{" + more +
                              (more.empty() ? "" : ", ") + "service=" + in_quotes(rule.service) +
