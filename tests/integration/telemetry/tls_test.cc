@@ -122,7 +122,7 @@ TEST_F(Tls, ServesHttpsAndTheCertificateThatReplacedTheFirst) {
   https_get(port, "/status");
   const auto before = std::chrono::steady_clock::now();
   server.value().reset();
-  EXPECT_LT(std::chrono::steady_clock::now() - before, 150ms);
+  EXPECT_LT(std::chrono::steady_clock::now() - before, 1s);
 }
 
 TEST_F(Tls, KeepsTheOldCertificateWhenTheNewOneIsBroken) {
