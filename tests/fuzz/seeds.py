@@ -24,6 +24,9 @@ WIRE = [
     b'\1/containerpilot/a/a-1/service', b'\1{"id":"a","name":"b","address":"1.2.3.4","port":1,"tags":null}',
     b'\2{"ID":"a-1","Name":"a","Port":80,"Check":{"TTL":"5s","Status":"passing"}}', b'\2{"Status":"passing"}',
 ]
+SENSOR = [b"42", b" -1.5e3\n", b"NaN", b"0x1p-2", b'{"depth": 7, "queues": [{"oldest": "1.5"}], "name": "mail"}',
+          b"# HELP a_total Things.\n# TYPE a_total counter\na_total{x=\"y\"} 3 1700000000000\n",
+          b"# TYPE h histogram\nh_bucket{le=\"+Inf\"} 1\nh_sum 0.5\nh_count 1\n# TYPE s summary\ns{quantile=\"0.5\"} 2\n"]
 HTTP = [b"GET /v3/ping HTTP/1.1\r\nHost: x\r\n\r\n",
         b"POST /v3/metric HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}GET / HTTP/1.0\r\n\r\n",
         b"PUT /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3;a=b\r\nabc\r\n0\r\nT: 1\r\n\r\n"]
@@ -51,7 +54,7 @@ def seeds(name):
         return [*vectors("json5"), *files()]
     if name == "config":
         return [*vectors("duration"), *files()]
-    return {"wire": WIRE, "http_server": HTTP}[name]
+    return {"wire": WIRE, "http_server": HTTP, "sensor": SENSOR}[name]
 
 
 def main():
