@@ -214,7 +214,8 @@ Token Lexer::quoted_literal(Kind kind, char quote) {
       }
     }
     if (rune == kNone || rune == '\n') {
-      fail(start_, std::string("cannot find the closing ") + quote + " on this line");
+      fail(start_, std::string("cannot find the closing ") + quote +
+                       " on this line; is there no }} before it?");
     }
     advance();
     if (rune == static_cast<unsigned char>(quote)) return emit(kind);

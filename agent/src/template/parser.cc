@@ -4,8 +4,8 @@
 #include <utility>
 
 #include "template/failure.h"
-#include "template/lexer.h"
 #include "template/literal.h"
+#include "template/token_stream.h"
 #include "template/utf8.h"
 
 namespace containerpilot::agent::tmpl {
@@ -18,7 +18,7 @@ constexpr int kMaxParens = 1000;
 
 class Parser {
  public:
-  explicit Parser(std::string_view text) : lexer_(text) {}
+  explicit Parser(std::string_view text) : tokens_(text) {}
   Program parse();
 
  private:
@@ -68,19 +68,10 @@ class Parser {
   void declare(std::string_view name);
   void forget_variables(std::size_t keep);
 
-  Token next();
-  Token next_after_space();
-  const Token& peek();
-  const Token& peek_after_space();
-  void push_back(const Token& token) { pushed_back_.push_back(token); }
-  void expect_close(std::string_view context);
-  [[noreturn]] static void unexpected(const Token& token, std::string_view context);
-
   OpenTemplate& current() { return open_templates_.back(); }
   Step& add_step(Step::Kind kind, std::size_t offset);
 
-  Lexer lexer_;
-  std::vector<Token> pushed_back_;  ///< to be read again, last first
+  TokenStream tokens_;
   std::vector<OpenTemplate> open_templates_;
   std::vector<OpenBlock> open_blocks_;
   std::unordered_map<std::string_view, NameId> names_;
@@ -91,7 +82,7 @@ class Parser {
 Program Parser::parse() {
   begin_template(Text());
   while (true) {
-    const Token token = next();
+    const Token token = tokens_.next();
     if (token.kind == Kind::kEnd) {
       if (!open_blocks_.empty()) {
         throw Failure(token.offset,
@@ -109,7 +100,7 @@ Program Parser::parse() {
 }
 
 void Parser::parse_action() {
-  const Token token = next_after_space();
+  const Token token = tokens_.next_after_space();
   if (token.kind == Kind::kKeyword && token.text != "nil") {
     if (token.text == "if") return begin_block(OpenBlock::Kind::kIf, "if");
     if (token.text == "with") return begin_block(OpenBlock::Kind::kWith, "with");
@@ -125,14 +116,14 @@ void Parser::parse_action() {
     }
     return begin_define();
   }
-  push_back(token);
+  tokens_.push_back(token);
   Pipeline pipe = pipeline("an action", Kind::kClose);
   add_step(Step::Kind::kAction, token.offset).pipeline = std::move(pipe);
 }
 
 void Parser::begin_define() {
   Text name = template_name("{{define}}");
-  expect_close("{{define}}");
+  tokens_.expect_close("{{define}}");
   open_blocks_.push_back({OpenBlock::Kind::kTemplate, 0, 0, std::nullopt});
   begin_template(std::move(name));
 }
@@ -141,7 +132,7 @@ void Parser::begin_define() {
 void Parser::begin_block_template() {
   Step call;
   call.kind = Step::Kind::kTemplate;
-  call.offset = peek_after_space().offset;
+  call.offset = tokens_.peek_after_space().offset;
   call.text = template_name("{{block}}");
   call.pipeline = pipeline("{{block}}", Kind::kClose);
   open_blocks_.push_back({OpenBlock::Kind::kTemplate, 0, 0, std::nullopt});
@@ -150,11 +141,11 @@ void Parser::begin_block_template() {
 }
 
 void Parser::parse_template_call() {
-  const std::size_t offset = peek_after_space().offset;
+  const std::size_t offset = tokens_.peek_after_space().offset;
   Text name = template_name("{{template}}");
   std::optional<Pipeline> argument;
-  if (peek_after_space().kind == Kind::kClose) {
-    next_after_space();
+  if (tokens_.peek_after_space().kind == Kind::kClose) {
+    tokens_.next_after_space();
   } else {
     argument = pipeline("{{template}}", Kind::kClose);
   }
@@ -164,9 +155,9 @@ void Parser::parse_template_call() {
 }
 
 Text Parser::template_name(std::string_view context) {
-  const Token token = next_after_space();
+  const Token token = tokens_.next_after_space();
   if (token.kind != Kind::kString && token.kind != Kind::kRawString) {
-    unexpected(token, std::string(context) + ", which needs a name in quotes");
+    TokenStream::unexpected(token, std::string(context) + ", which needs a name in quotes");
   }
   const auto name = parse_string(token.text);
   if (!name) throw Failure(token.offset, "cannot read the string " + quoted(token.text));
@@ -201,7 +192,7 @@ void Parser::end_template() {
 
 void Parser::begin_block(OpenBlock::Kind kind, std::string_view context) {
   const std::size_t variables = current().variables.size();
-  const std::size_t offset = peek_after_space().offset;
+  const std::size_t offset = tokens_.peek_after_space().offset;
   Pipeline condition = pipeline(context, Kind::kClose);
   open_blocks_.push_back({kind, current().steps.size(), variables, std::nullopt});
   Step::Kind step = Step::Kind::kIf;
@@ -214,7 +205,7 @@ void Parser::begin_block(OpenBlock::Kind kind, std::string_view context) {
 }
 
 void Parser::parse_else() {
-  const Token token = peek_after_space();
+  const Token token = tokens_.peek_after_space();
   if (open_blocks_.empty() || open_blocks_.back().kind == OpenBlock::Kind::kTemplate ||
       open_blocks_.back().else_step) {
     throw Failure(token.offset, "cannot use {{else}} here: no if, with or range is open for it");
@@ -224,13 +215,13 @@ void Parser::parse_else() {
   if (else_if && block.kind != OpenBlock::Kind::kIf && block.kind != OpenBlock::Kind::kElseIf) {
     throw Failure(token.offset, "cannot use {{else if}} in with or range, only in if");
   }
-  if (!else_if) expect_close("{{else}}");
+  if (!else_if) tokens_.expect_close("{{else}}");
   close_if_or_range(block);
   block.else_step = current().steps.size();
   add_step(Step::Kind::kElse, token.offset);
   current().steps[block.first].otherwise = current().steps.size();
   if (!else_if) return;
-  next_after_space();
+  tokens_.next_after_space();
   // The chain shares one {{end}}: each further "if" is a block inside the else of the one before.
   begin_block(OpenBlock::Kind::kElseIf, "if");
 }
@@ -244,7 +235,7 @@ void Parser::close_if_or_range(OpenBlock& block) {
 }
 
 void Parser::parse_end(const Token& end) {
-  expect_close("{{end}}");
+  tokens_.expect_close("{{end}}");
   if (open_blocks_.empty()) {
     throw Failure(end.offset, "cannot use {{end}} here: no block is open");
   }
@@ -265,7 +256,7 @@ void Parser::parse_end(const Token& end) {
 }
 
 void Parser::parse_loop_exit(Step::Kind kind, const Token& keyword) {
-  expect_close("{{" + std::string(keyword.text) + "}}");
+  tokens_.expect_close("{{" + std::string(keyword.text) + "}}");
   if (current().loops == 0) {
     throw Failure(keyword.offset,
                   "cannot use {{" + std::string(keyword.text) + "}} outside a range");
@@ -275,10 +266,10 @@ void Parser::parse_loop_exit(Step::Kind kind, const Token& keyword) {
 
 Pipeline Parser::pipeline(std::string_view context, Kind end) {
   Pipeline out;
-  out.offset = peek_after_space().offset;
+  out.offset = tokens_.peek_after_space().offset;
   declarations(out, context);
-  while (peek_after_space().kind != end) out.commands.push_back(command(context));
-  const Token closing = next_after_space();
+  while (tokens_.peek_after_space().kind != end) out.commands.push_back(command(context));
+  const Token closing = tokens_.next_after_space();
   if (out.commands.empty()) {
     throw Failure(closing.offset, "cannot do without a value in " + std::string(context));
   }
@@ -296,16 +287,16 @@ Pipeline Parser::pipeline(std::string_view context, Kind end) {
 
 // `$x :=`, `$x =`, and in a range also `$i, $e :=`.
 void Parser::declarations(Pipeline& out, std::string_view context) {
-  while (peek_after_space().kind == Kind::kVariable) {
-    const Token name = next_after_space();
-    const Token after = next();
-    const Token sign = after.kind == Kind::kSpace ? next_after_space() : after;
+  while (tokens_.peek_after_space().kind == Kind::kVariable) {
+    const Token name = tokens_.next_after_space();
+    const Token after = tokens_.next();
+    const Token sign = after.kind == Kind::kSpace ? tokens_.next_after_space() : after;
     const bool comma = sign.kind == Kind::kOther && sign.text == ",";
     if (sign.kind != Kind::kAssign && sign.kind != Kind::kDeclare && !comma) {
       // An operand after all. Whether a space follows it matters to the command.
-      push_back(sign);
-      if (after.kind == Kind::kSpace) push_back(after);
-      push_back(name);
+      tokens_.push_back(sign);
+      if (after.kind == Kind::kSpace) tokens_.push_back(after);
+      tokens_.push_back(name);
       return;
     }
     out.variables.push_back(intern(name.text));
@@ -317,7 +308,7 @@ void Parser::declarations(Pipeline& out, std::string_view context) {
     if (context != "range" || out.variables.size() > 1) {
       throw Failure(sign.offset, "cannot declare more variables in " + std::string(context));
     }
-    if (peek_after_space().kind != Kind::kVariable) {
+    if (tokens_.peek_after_space().kind != Kind::kVariable) {
       throw Failure(sign.offset,
                     "cannot read what follows the \",\": a range needs a variable there");
     }
@@ -326,16 +317,17 @@ void Parser::declarations(Pipeline& out, std::string_view context) {
 
 Command Parser::command(std::string_view context) {
   Command out;
-  out.offset = peek_after_space().offset;
+  out.offset = tokens_.peek_after_space().offset;
   while (true) {
-    peek_after_space();
+    tokens_.peek_after_space();
     if (auto word = operand()) out.operands.push_back(std::move(*word));
-    const Token token = next();
+    const Token token = tokens_.next();
     if (token.kind == Kind::kSpace) continue;
     if (token.kind == Kind::kClose || token.kind == Kind::kRightParen) {
-      push_back(token);
+      tokens_.push_back(token);
     } else if (token.kind != Kind::kPipe) {
-      unexpected(token, out.operands.empty() ? context : "an operand (a space is missing?)");
+      TokenStream::unexpected(token,
+                              out.operands.empty() ? context : "an operand (a space is missing?)");
     }
     if (out.operands.empty()) {
       throw Failure(token.offset, "cannot do without a value in " + std::string(context));
@@ -346,20 +338,21 @@ Command Parser::command(std::string_view context) {
 
 std::optional<Operand> Parser::operand() {
   auto out = term();
-  if (!out || peek().kind != Kind::kField) return out;
+  if (!out || tokens_.peek().kind != Kind::kField) return out;
   if (out->kind == Operand::Kind::kConstant || out->kind == Operand::Kind::kTooLarge ||
       out->kind == Operand::Kind::kNil ||
       (out->kind == Operand::Kind::kDot && out->fields.empty())) {
-    throw Failure(peek().offset, "cannot take the field " + quoted(peek().text) +
-                                     " of this: only a variable, a field or (…) has fields");
+    throw Failure(tokens_.peek().offset,
+                  "cannot take the field " + quoted(tokens_.peek().text) +
+                      " of this: only a variable, a field or (…) has fields");
   }
-  out->offset = peek().offset;
-  while (peek().kind == Kind::kField) out->fields.push_back(next().text.substr(1));
+  out->offset = tokens_.peek().offset;
+  while (tokens_.peek().kind == Kind::kField) out->fields.push_back(tokens_.next().text.substr(1));
   return out;
 }
 
 std::optional<Operand> Parser::term() {
-  const Token token = next_after_space();
+  const Token token = tokens_.next_after_space();
   Operand out;
   out.offset = token.offset;
   switch (token.kind) {
@@ -399,7 +392,7 @@ std::optional<Operand> Parser::term() {
     default:
       break;
   }
-  push_back(token);
+  tokens_.push_back(token);
   return std::nullopt;
 }
 
@@ -485,38 +478,6 @@ void Parser::forget_variables(std::size_t keep) {
   for (; scope.variables.size() > keep; scope.variables.pop_back()) {
     --scope.declared[scope.variables.back()];
   }
-}
-
-Token Parser::next() {
-  if (pushed_back_.empty()) return lexer_.next();
-  const Token token = pushed_back_.back();
-  pushed_back_.pop_back();
-  return token;
-}
-
-Token Parser::next_after_space() {
-  Token token = next();
-  while (token.kind == Kind::kSpace) token = next();
-  return token;
-}
-
-const Token& Parser::peek() {
-  if (pushed_back_.empty()) pushed_back_.push_back(lexer_.next());
-  return pushed_back_.back();
-}
-
-const Token& Parser::peek_after_space() {
-  while (peek().kind == Kind::kSpace) pushed_back_.pop_back();
-  return peek();
-}
-
-void Parser::expect_close(std::string_view context) {
-  const Token token = next_after_space();
-  if (token.kind != Kind::kClose) unexpected(token, context);
-}
-
-void Parser::unexpected(const Token& token, std::string_view context) {
-  throw Failure(token.offset, "cannot use " + quoted(token.text) + " in " + std::string(context));
 }
 
 Step& Parser::add_step(Step::Kind kind, std::size_t offset) {
