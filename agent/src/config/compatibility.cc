@@ -25,14 +25,23 @@ bool is_https(const Node& node) {
   return node.is(Node::Kind::kString) && node.text.substr(0, 8) == "https://";
 }
 
-bool has_key(const Node& node, std::string_view key) {
+const Node* find_any_case(const Node& node, std::string_view key) {
   for (const Node& member : node) {
-    if (lower_case(member.key) == key) return true;
+    if (lower_case(member.key) == key) return &member;
   }
-  return false;
+  return nullptr;
 }
 bool has_no_threshold(const Node& health) {
-  return health.is(Node::Kind::kObject) && !has_key(health, "failurethreshold");
+  return health.is(Node::Kind::kObject) && find_any_case(health, "failurethreshold") == nullptr;
+}
+
+bool is_text_format(const Node& format) {
+  return format.is(Node::Kind::kString) && lower_case(format.text) == "text";
+}
+bool has_default_format(const Node& logging) {
+  const Node* format = find_any_case(logging, "format");
+  return format == nullptr || !format->is(Node::Kind::kString) ||
+         lower_case(format->text) == "default";
 }
 
 bool has_large_number(const Node& argv) {
@@ -50,6 +59,13 @@ constexpr std::string_view kHealthTitle = "A failing check makes the service cri
 constexpr std::string_view kFirstCheckTitle = "The first check runs right after the start";
 constexpr std::string_view kNumbersTitle = "Large whole numbers in commands print as digits";
 constexpr std::string_view kGoMetricsTitle = "No `go_*` metrics";
+constexpr std::string_view kOpenMetricsTitle = "A Prometheus that prefers OpenMetrics gets it.";
+constexpr std::string_view kPushTitle =
+    "A push to a metric that is not declared, or of what is no number, is an error";
+constexpr std::string_view kSocketTitle = "The control socket has mode 0600";
+constexpr std::string_view kTextLogTitle = "The text log format escapes";
+constexpr std::string_view kDefaultLogTitle =
+    "Lines of the default log format begin with the time of 3.x";
 constexpr std::string_view kEtcdTitle = "etcd is spoken to by its v3 API";
 constexpr std::string_view kSignalTitle =
     "An application killed by a signal ends the agent with 128 + signal";
@@ -58,7 +74,8 @@ constexpr std::string_view kKeepHttps = "consul: {address: …, tls: {verify: fa
 constexpr std::string_view kKeepRestarts = R"(restarts: {limit: "unlimited", delay: "0s"})";
 constexpr std::string_view kKeepThreshold =
     "health: {failureThreshold: …} sets how many failures it takes";
-constexpr std::string_view kNoWayBack = "nothing to keep";
+constexpr std::string_view kKeepPlainText = "scrape_protocols: [PrometheusText0.0.4] in Prometheus";
+constexpr std::string_view kNoWayBack = "there is no switch for it";
 
 constexpr Entry kEntries[] = {
     {Era::kV3, "consul", kHttpsTitle, kKeepHttps, is_https},
@@ -68,6 +85,10 @@ constexpr Entry kEntries[] = {
     {Era::kV3, "jobs[].health.interval", kFirstCheckTitle, kNoWayBack},
     {Era::kV3, "jobs[].exec", kNumbersTitle, "write the argument as a string", has_large_number},
     {Era::kV3, "telemetry", kGoMetricsTitle, kNoWayBack},
+    {Era::kV3, "telemetry", kOpenMetricsTitle, kKeepPlainText},
+    {Era::kV3, "telemetry.metrics", kPushTitle, kNoWayBack},
+    {Era::kV3, "control.socket", kSocketTitle, "run commands as the agent's user"},
+    {Era::kV3, "logging.format", kTextLogTitle, kNoWayBack, is_text_format},
     {Era::kOld, "services[].health", kHealthTitle, "a larger ttl forgives more failures"},
     {Era::kOld, "services[].poll", kFirstCheckTitle, kNoWayBack},
     {Era::kOld, "coprocesses[].restarts", kRestartTitle, kNoWayBack},
@@ -77,6 +98,9 @@ constexpr Entry kEntries[] = {
     {Era::kOld, "tasks[].command", kNumbersTitle, "write the argument as a string",
      has_large_number},
     {Era::kOld, "telemetry", kGoMetricsTitle, kNoWayBack},
+    {Era::kOld, "telemetry", kOpenMetricsTitle, kKeepPlainText},
+    {Era::kOld, "logging", kDefaultLogTitle, kNoWayBack, has_default_format},
+    {Era::kOld, "logging.format", kTextLogTitle, kNoWayBack, is_text_format},
     {Era::kOld, "etcd", kEtcdTitle, "switch etcd's v3 API on (it is by default since 3.0)"},
     {Era::kOld, "poststop", kSignalTitle, kNoWayBack},
 };

@@ -97,7 +97,8 @@ class Parser {
     if (!key || !scan_.skip_space()) return false;
     if (scan_.peek() != ':') {
       return scan_.refuse("expected ':' after the key '" + std::string(*key) + "', found " +
-                          scan_.found_here());
+                          scan_.found_here() +
+                          (scan_.peek() == '-' ? " (a key with a '-' needs quotes)" : ""));
     }
     scan_.skip_character();
     if (!scan_.skip_space()) return false;

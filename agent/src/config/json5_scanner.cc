@@ -58,6 +58,31 @@ bool is_ascii_identifier_char(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || is_digit(c) || c == '_' || c == '$';
 }
 
+// What people of other languages and editors write, and what would be right.
+std::string slip(char32_t c) {
+  switch (c) {
+    case '#':
+      return " (comments are '// …' or '/* … */')";
+    case 0x2018:
+    case 0x2019:
+    case 0x201C:
+    case 0x201D:
+    case 0x201E:
+      return " (a typographic quote; strings are in \" or ')";
+    default:
+      return "";
+  }
+}
+std::string slip(std::string_view word) {
+  for (const auto& [wrong, right] :
+       {std::pair("True", "true"), std::pair("TRUE", "true"), std::pair("False", "false"),
+        std::pair("FALSE", "false"), std::pair("None", "null"), std::pair("nil", "null"),
+        std::pair("undefined", "null")}) {
+    if (word == wrong) return std::string(", did you mean '") + right + "'?";
+  }
+  return "";
+}
+
 }  // namespace
 
 Json5Scanner::Json5Scanner(Tree& tree, std::uint16_t source)
@@ -428,9 +453,9 @@ std::string Json5Scanner::word_at(std::size_t start) const {
 std::string Json5Scanner::found_here() const {
   if (at_ >= text_.size()) return "the end of the text";
   const char c = text_[at_];
-  if (is_ascii_identifier_char(c)) return "'" + word_at(at_) + "'";
+  if (is_ascii_identifier_char(c)) return "'" + word_at(at_) + "'" + slip(word_at(at_));
   const tmpl::Rune next = tmpl::decode_rune(std::string_view(text_).substr(at_));
-  return "'" + printable(std::string_view(text_).substr(at_, next.size)) + "'";
+  return "'" + printable(std::string_view(text_).substr(at_, next.size)) + "'" + slip(next.value);
 }
 
 bool Json5Scanner::refuse(std::string message) {

@@ -92,6 +92,7 @@ class Loader {
         result.differences = compatibility_notes(tree_, *top, plan->generation);
       }
     }
+    if (options_.check || problems_.failed()) warn_of_unset();
     if (!problems_.failed()) result.plan = std::move(plan);
     if (result.plan) result.plan->secrets = secrets_;
     result.errors = problems_.take_errors();
@@ -146,8 +147,9 @@ class Loader {
     }
     const std::uint16_t index = tree_.add_source(name_of(source), std::move(rendered).value());
     if (!unset.empty()) {
-      tree_.source(index).has_unset = true;
-      warn_of(unset, tree_.add_source(name_of(source), std::move(text).value()));
+      tree_.source(index).has_unset = options_.check;
+      unset_.emplace_back(tree_.add_source(name_of(source), std::move(text).value()),
+                          std::move(unset));
     }
     auto parsed = parse_json5(tree_, index);
     if (const auto* error = std::get_if<SyntaxError>(&parsed)) {
@@ -168,24 +170,26 @@ class Loader {
     std::size_t offset;
   };
 
-  void warn_of(const std::vector<Unset>& unset, std::uint16_t source) {
-    std::set<std::string> told;
-    for (const Unset& variable : unset) {
-      if (!told.insert(variable.name).second) continue;
-      problems_.warning_at(
-          source, static_cast<std::uint32_t>(variable.offset),
-          "'" + variable.name + "' is not set here, so what depends on it is not checked");
+  /// For -check, and when something is wrong: then this is often why.
+  void warn_of_unset() {
+    for (const auto& [source, variables] : unset_) {
+      std::set<std::string> told;
+      for (const Unset& variable : variables) {
+        if (!told.insert(variable.name).second) continue;
+        problems_.warning_at(source, static_cast<std::uint32_t>(variable.offset),
+                             "'" + variable.name + "' is not set" +
+                                 (options_.check ? " here, so what depends on it is not checked"
+                                                 : ", so nothing stands in its place"));
+      }
     }
   }
 
   Result<std::string> render(const std::string& text, std::vector<Unset>& unset) {
     TemplateOptions options;
-    if (options_.check) {
-      options.unset = [&unset](std::string_view name, std::size_t offset) {
-        unset.push_back({std::string(name), offset});
-        return std::string(kUnset);
-      };
-    }
+    options.unset = [this, &unset](std::string_view name, std::size_t offset) {
+      unset.push_back({std::string(name), offset});
+      return std::string(options_.check ? kUnset : "");
+    };
     options.read_file = [this](const std::string& path) {
       Result<std::string> content = read_secret_file(path);
       if (content && !content.value().empty()) secrets_.push_back(content.value());
@@ -237,6 +241,7 @@ class Loader {
   Tree tree_;
   Problems problems_{tree_};
   std::vector<std::string> secrets_;
+  std::vector<std::pair<std::uint16_t, std::vector<Unset>>> unset_;  // by source of the template
 };
 
 }  // namespace

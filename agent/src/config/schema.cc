@@ -48,6 +48,10 @@ void report_unknown(Problems& problems, const Block& block, const Node& node) {
     problems.key_error(node, "unknown key " + key, std::string(noted->advice));
     return;
   }
+  if (const NotedKey* noted = find_noted(block.planned, node.key); noted != nullptr) {
+    problems.key_error(node, key + " is not built in yet", std::string(noted->advice));
+    return;
+  }
   std::vector<std::string_view> names;
   std::string accepted;
   for (const Field& field : block.fields) {

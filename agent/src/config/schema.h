@@ -70,6 +70,7 @@ struct Block {
   std::vector<Field> fields;
   std::vector<NotedKey> ignored;     ///< the old program swallowed them: a warning
   std::vector<NotedKey> foreign;     ///< from another dialect: always an error
+  std::vector<NotedKey> planned;     ///< of the vocabulary, but nothing acts on them yet: an error
   KeyCase key_case = KeyCase::kAny;  ///< 3.x: exact at the top, any below
 };
 
@@ -135,6 +136,7 @@ class BlockOf {
 
   BlockOf& ignore(std::vector<NotedKey> keys) { return block_.ignored = std::move(keys), *this; }
   BlockOf& foreign(std::vector<NotedKey> keys) { return block_.foreign = std::move(keys), *this; }
+  BlockOf& planned(std::vector<NotedKey> keys) { return block_.planned = std::move(keys), *this; }
   BlockOf& exact_case() { return block_.key_case = KeyCase::kExact, *this; }
   Block build() { return std::move(block_); }
 

@@ -411,6 +411,7 @@ const Block& v3_watch_block() {
                  "Port of the instances found by DNS.")
           .since_4()
           .ignore({{"serviceName", "did you mean 'name'?"}, {"discoveryService", ""}})
+          .planned({{"key", "watches of services and of DNS names"}})
           .foreign({{"poll", "interval"},
                     {"onChange", "a job with when: {source: \"watch.NAME\", each: \"changed\"}"},
                     {"tags", "tag (one)"}})
@@ -486,6 +487,10 @@ const Block& v3_block() {
           .of(logging_block())
           .field("stopTimeout", &V3Config::stop_timeout, seconds(), "\"5s\"",
                  "From the stop signal to SIGKILL; 0 means the default, negative SIGKILL at once.")
+          .planned({{"templates",
+                     "until then, a job that renders: exec: [\"containerpilot\", \"-config\", "
+                     "\"/etc/app.tmpl\", \"-template\", \"-out\", \"/etc/app.conf\"]"},
+                    {"locks", "until then, 'consul lock' as the command of the job"}})
           .exact_case()
           .build();
   return block;

@@ -94,7 +94,8 @@ TEST(Json5, SaysWhereAndWhat) {
   EXPECT_EQ(parse_error("{ a: , }"), "1:6 expected a value, found ','");
   EXPECT_EQ(parse_error("{ a b: 1 }"), "1:5 expected ':' after the key 'a', found 'b'");
   EXPECT_EQ(parse_error("{ a: 1 } }"), "1:10 nothing may follow the value, found '}'");
-  EXPECT_EQ(parse_error("{ é: “x” }"), "1:6 expected a value, found '“'");
+  EXPECT_EQ(parse_error("{ é: “x” }"),
+            "1:6 expected a value, found '“' (a typographic quote; strings are in \" or ')");
   EXPECT_EQ(parse_error("{ a: 08 }"), "1:6 a number cannot begin with a zero: '08'");
   EXPECT_EQ(parse_error("/* c"), "1:1 the comment that begins here has no '*/'");
 }
