@@ -31,9 +31,10 @@ void fill(Registry& registry) {
     for (const std::string_view label : metric.label_names) labels.emplace(label, "a \"b\"\\c\nd");
     ASSERT_TRUE(registry.record(metric.spec.name, labels, 1));
   }
-  for (const auto& [name, type] :
-       {std::pair("app_load", MetricType::kGauge), std::pair("app_jobs_total", MetricType::kCounter),
-        std::pair("app_delay", MetricType::kHistogram), std::pair("app_size", MetricType::kSummary)}) {
+  for (const auto& [name, type] : {std::pair("app_load", MetricType::kGauge),
+                                   std::pair("app_jobs_total", MetricType::kCounter),
+                                   std::pair("app_delay", MetricType::kHistogram),
+                                   std::pair("app_size", MetricType::kSummary)}) {
     MetricSpec metric;
     metric.name = name;
     metric.help = "Help with \"quotes\", a \\ and\na second line.";

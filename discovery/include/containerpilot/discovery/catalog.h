@@ -34,7 +34,7 @@ struct OwnEntry {
   ServiceSpec service;  ///< id, name, address, port, tags, meta, enable_tag_override
   bool has_check = true;
   bool keeps_meta = true;  ///< false: this catalog drops it (Consul before 1.0.7)
-  bool expired = false;  ///< made by this program, and nobody keeps it alive any more
+  bool expired = false;    ///< made by this program, and nobody keeps it alive any more
 };
 
 /// Told of each finished call: the operation ("register", "update", "deregister", "list"; "query"
