@@ -116,7 +116,7 @@ if [ -n "$fuzz" ]; then
     work=$root/build/fuzz/run/$name
     mkdir -p "$work/found" "$work/seeds"
     tests/fuzz/seeds.py "$name" "$work/seeds"
-    "build/fuzz/tests/fuzz/fuzz_$name" -max_total_time="$fuzz" -timeout=20 -artifact_prefix="$work/" \
+    "build/fuzz/tests/fuzz/fuzz_$name" -max_total_time="$fuzz" -entropic=0 -timeout=20 -artifact_prefix="$work/" \
       -print_final_stats=1 "$work/found" "$work/seeds" >"$work/log" 2>&1 || ok=false
     printf '%s: ' "$name"
     tail -n 8 "$work/log" | grep -E 'executed_units|SUMMARY|Test unit written' || tail -n 3 "$work/log"
