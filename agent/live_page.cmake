@@ -23,8 +23,11 @@ file(CONFIGURE OUTPUT ${live_page_source} CONTENT "#include \"live_page_files.h\
 
 namespace containerpilot::agent {
 
-const LivePageFile kLivePageFiles[7] = {
-@texts@};
+std::span<const LivePageFile> live_page_files() {
+  static constexpr LivePageFile kFiles[] = {
+@texts@  };
+  return kFiles;
+}
 
 }  // namespace containerpilot::agent
 " @ONLY)

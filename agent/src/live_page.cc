@@ -13,7 +13,7 @@ constexpr std::string_view kHeaders =
 }  // namespace
 
 void publish_live_page(telemetry::Documents& documents) {
-  for (const auto& [path, type, body] : kLivePageFiles) {
+  for (const auto& [path, type, body] : live_page_files()) {
     documents.publish(std::string(path), {.content_type = std::string(type),
                                           .body = std::string(body),
                                           .open = true,

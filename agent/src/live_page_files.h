@@ -1,5 +1,6 @@
 #pragma once
 
+#include <span>
 #include <string_view>
 
 namespace containerpilot::agent {
@@ -8,6 +9,6 @@ struct LivePageFile {
   std::string_view path, content_type, body;
 };
 // Made by agent/live_page.cmake from the files themselves.
-extern const LivePageFile kLivePageFiles[7];
+std::span<const LivePageFile> live_page_files();
 
 }  // namespace containerpilot::agent
