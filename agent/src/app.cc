@@ -64,22 +64,6 @@ App::~App() = default;
 
 // ---- start ----
 
-Status App::can_run(const Plan& plan) {
-  for (const JobPlan& job : plan.jobs) {
-    if (job.spec.when.kind == Trigger::Kind::kSchedule) {
-      return Error(Errc::kInvalid,
-                   "cannot run job '" + job.spec.name +
-                       "': schedules are not supported yet; accepted: 'interval', or an event");
-    }
-    if (job.spec.notify) {
-      return Error(Errc::kInvalid,
-                   "cannot run job '" + job.spec.name +
-                       "': 'notify' is not supported yet; accepted: a 'health' check");
-    }
-  }
-  return ok();
-}
-
 Status App::start(Plan plan) {
   set_environment(plan);
   if (Status status = open(plan); !status) return status;
@@ -148,6 +132,9 @@ Result<std::unique_ptr<ControlServer>> App::start_control(const std::string& pat
   actions.status = [this] { return status_json(status_input()); };
   actions.job = [this](const std::string& job, const std::string& action,
                        const std::string& signal) { return job_action(job, action, signal); };
+  actions.follow = [this](const std::string& job, std::function<void(std::string_view)> line) {
+    return supervisor_.follow_output(job, std::move(line));
+  };
   actions.requested = [this](const std::string& requested, int code) {
     metrics_.on_control_request(requested, code);
   };
@@ -160,11 +147,21 @@ SupervisorHooks App::supervisor_hooks() {
     catalog_->report(job, passing, output);
   };
   hooks.withdraw = [this](const std::string& job, std::function<void()> done) {
-    catalog_->withdraw(job, std::move(done));
+    if (supervisor_.shutting_down() && serves_catalog(job)) {
+      // Everybody else has left by now; what remains has to go before the catalog does.
+      catalog_->withdraw_all(std::move(done));
+      catalog_->expect_down();
+    } else {
+      catalog_->withdraw(job, std::move(done));
+    }
+  };
+  hooks.run_environment = [this](EventId cause, std::vector<std::string>& environment) {
+    catalog_->describe_change(cause, environment);
   };
   hooks.started = [this](const JobStatus&) { changed(); };
   hooks.exited = [this](const JobStatus& job, ExitStatus exit, Duration ran) {
     metrics_.on_exit(job, exit, ran);
+    if (serves_catalog(job.name)) catalog_->expect_down();
     changed();
   };
   hooks.checked = [this](const std::string& job, const ProbeResult& result) {
@@ -178,6 +175,12 @@ SupervisorHooks App::supervisor_hooks() {
   };
   hooks.finished = [this](int code, const std::string& why) { on_finished(code, why); };
   return hooks;
+}
+
+bool App::serves_catalog(const std::string& job) const {
+  return std::any_of(plan_.jobs.begin(), plan_.jobs.end(), [&job](const JobPlan& plan) {
+    return plan.spec.serves_catalog && plan.spec.name == job;
+  });
 }
 
 SupervisorConfig App::supervisor_config() const {
@@ -318,7 +321,6 @@ Result<std::string> App::reload() {
   if (supervisor_.shutting_down())
     return refuse(Error(Errc::kUnavailable, "cannot reload: the agent is shutting down"));
   Plan& next = *loaded.plan;
-  if (const Status status = can_run(next); !status) return refuse(Error(status.error()));
   if (next.signals_reload != plan_.signals_reload) {
     return refuse(
         Error(Errc::kInvalid, "cannot reload: the configuration is of another generation now"));

@@ -35,9 +35,6 @@ class App {
   App(const App&) = delete;
   App& operator=(const App&) = delete;
 
-  /// Refuses what a valid plan may ask for and this version cannot do yet. Errors: kInvalid, naming
-  /// the job.
-  static Status can_run(const Plan& plan);
   /// Opens every port and socket, then starts the jobs. Errors: what cannot be opened; nothing was
   /// started then.
   Status start(Plan plan);
@@ -53,6 +50,7 @@ class App {
   Result<std::unique_ptr<ControlServer>> start_control(const std::string& path);
   SupervisorHooks supervisor_hooks();
   [[nodiscard]] SupervisorConfig supervisor_config() const;
+  [[nodiscard]] bool serves_catalog(const std::string& job) const;
   void watch_signals();
   void on_signal(int signo, const std::string& name);
   void on_event(const Event& event);

@@ -1,5 +1,6 @@
 #include "catalog_link.h"
 
+#include <algorithm>
 #include <set>
 #include <utility>
 
@@ -53,6 +54,8 @@ Result<std::unique_ptr<CatalogLink>> CatalogLink::create(Reactor& reactor, Resol
       [raw = link.get()](const discovery::Change& change) { raw->on_change(change); });
   link->watcher_->observe_calls(link->observers_.call);
   link->apply(plan);
+  const auto serves = [](const JobPlan& job) { return job.spec.serves_catalog; };
+  if (std::any_of(plan.jobs.begin(), plan.jobs.end(), serves)) link->expect_down();
   return link;
 }
 
@@ -151,6 +154,10 @@ void CatalogLink::withdraw_telemetry() {
   if (registrar_ && telemetry_) registrar_->withdraw(telemetry_->id, kWithdrawBound, [] {});
 }
 
+void CatalogLink::describe_change(EventId cause, std::vector<std::string>& environment) {
+  changes_.describe(bus_.chain(cause), environment);
+}
+
 void CatalogLink::shutdown(std::function<void()> done) {
   watcher_->set({});
   if (!registrar_) {
@@ -179,6 +186,7 @@ void CatalogLink::on_change(const discovery::Change& change) {
   list("removed", change.removed);
   log_info("discovery", message);
   const EventId changed = bus_.publish({EventCode::kChanged, source}, 0, detail);
+  changes_.remember(changed, change);
   bus_.publish({change.after.empty() ? EventCode::kUnhealthy : EventCode::kHealthy, source},
                changed, detail);
 }

@@ -14,6 +14,7 @@
 #include "containerpilot/discovery/watcher.h"
 #include "containerpilot/supervisor/event_bus.h"
 #include "containerpilot/supervisor/http.h"
+#include "watch_changes.h"
 
 namespace containerpilot::agent {
 
@@ -56,6 +57,8 @@ class CatalogLink {
   [[nodiscard]] bool advertises_telemetry() const { return telemetry_ && registrar_; }
   void beat_telemetry(const Status& answers);
   void withdraw_telemetry();
+  /// What a run that begins because of a watch's change shall know of it; see WatchChanges.
+  void describe_change(EventId cause, std::vector<std::string>& environment);
   void shutdown(std::function<void()> done);
 
   [[nodiscard]] std::string name() const;
@@ -87,6 +90,7 @@ class CatalogLink {
   std::vector<discovery::WatchSpec> watches_;
   bool watching_ = false;
   unsigned telemetry_failures_ = 0;  ///< in a row
+  WatchChanges changes_;
 };
 
 }  // namespace containerpilot::agent

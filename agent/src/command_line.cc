@@ -101,6 +101,11 @@ const std::vector<Flag>& flags() {
        }},
       {"events", "", "follow the running agent's events",
        [](Parsing& p, const std::string&) { return ask(p, Command::kEvents); }},
+      {"follow", "JOB", "follow that job's output",
+       [](Parsing& p, const std::string& v) {
+         p.line.job = v;
+         return ask(p, Command::kFollow);
+       }},
       {"json", "", "with -status, -why and -explain: as JSON",
        [](Parsing& p, const std::string&) {
          p.line.json = true;
@@ -188,8 +193,9 @@ const std::vector<Flag>& flags() {
 constexpr std::array kPriority = {
     Command::kHelp,        Command::kVersion, Command::kTemplate,  Command::kReload,
     Command::kMaintenance, Command::kPutEnv,  Command::kPutMetric, Command::kPing,
-    Command::kStatus,      Command::kWhy,     Command::kEvents,    Command::kJob,
-    Command::kCheck,       Command::kExplain, Command::kExport,    Command::kCatalog};
+    Command::kStatus,      Command::kWhy,     Command::kEvents,    Command::kFollow,
+    Command::kJob,         Command::kCheck,   Command::kExplain,   Command::kExport,
+    Command::kCatalog};
 
 Result<bool> boolean(std::string_view name, std::string_view value) {
   for (const std::string_view yes : {"1", "t", "T", "true", "TRUE", "True"}) {

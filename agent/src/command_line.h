@@ -26,6 +26,7 @@ struct CommandLine {
     kStatus,
     kWhy,
     kEvents,
+    kFollow,
     kJob,  ///< -start, -stop, -restart, -signal
     kCheck,
     kExplain,
@@ -39,7 +40,7 @@ struct CommandLine {
   std::vector<std::pair<std::string, std::string>> pairs;  ///< of -putenv or -putmetric
   std::string socket;
   bool json = false;
-  std::string job;         ///< of -why, -start, -stop, -restart, -signal
+  std::string job;         ///< of -why, -follow, -start, -stop, -restart, -signal
   std::string job_action;  ///< "start", "stop", "restart", "signal/SIGHUP"
   std::string listen;      ///< of -catalog
   ExportFormat export_format = ExportFormat::kGrafana;

@@ -42,6 +42,8 @@ Call call_for(const CommandLine& line) {
       return {"GET", "/v3/status", ""};
     case Command::kEvents:
       return {"GET", "/v3/events", ""};
+    case Command::kFollow:
+      return {"GET", "/v3/jobs/" + line.job + "/output", ""};
     case Command::kJob:
       return {"POST", "/v3/jobs/" + line.job + "/" + line.job_action, ""};
     default:
@@ -65,6 +67,8 @@ std::string flag_of(const CommandLine& line) {
       return "-why";
     case Command::kEvents:
       return "-events";
+    case Command::kFollow:
+      return "-follow";
     case Command::kJob:
       return "-" + line.job_action.substr(0, line.job_action.find('/'));
     default:
@@ -171,8 +175,8 @@ int print_answer(const CommandLine& line, const std::string& flag, const HttpRes
 int run_client(const CommandLine& line, const LoadOptions& options) {
   const std::string flag = flag_of(line);
   const std::string socket = socket_path(line, options, flag);
-  const Result<HttpResponse> response =
-      perform(call_for(line), socket, line.command == Command::kEvents);
+  const bool stream = line.command == Command::kEvents || line.command == Command::kFollow;
+  const Result<HttpResponse> response = perform(call_for(line), socket, stream);
   if (!response) {
     std::fprintf(stderr, "%s: no agent answers at %s: %s\n", flag.c_str(), socket.c_str(),
                  response.error().text().c_str());

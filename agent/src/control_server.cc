@@ -78,6 +78,13 @@ void ControlServer::handle(const HttpServerRequest& request,
     follow_events(std::move(responder));
     return;
   }
+  constexpr std::string_view kJobs = "/v3/jobs/", kOutput = "/output";
+  if (request.method == "GET" && request.path.starts_with(kJobs) &&
+      request.path.ends_with(kOutput) && request.path.size() > kJobs.size() + kOutput.size()) {
+    const std::size_t length = request.path.size() - kJobs.size() - kOutput.size();
+    follow_output(request.path.substr(kJobs.size(), length), std::move(responder));
+    return;
+  }
   HttpServerResponse response = answer(request);
   // 404 is not counted: paths come from outside, and each would be a series of its own.
   if (actions_.requested && response.status != 404) {
@@ -150,26 +157,52 @@ HttpServerResponse ControlServer::job_action(const HttpServerRequest& request) {
   }
 }
 
-void ControlServer::follow_events(std::unique_ptr<HttpResponder> responder) {
+ControlServer::Follower* ControlServer::add_follower(std::unique_ptr<HttpResponder> responder,
+                                                     const char* type) {
   followers_.remove_if([](const Follower& follower) { return follower.gone; });
   if (followers_.size() >= kMaxFollowers) {
     responder->send(plain(503, "Service Unavailable: too many followers\n"));
-    return;
+    return nullptr;
   }
-  responder->start_stream(
-      {.status = 200, .headers = {{"Content-Type", "application/x-ndjson"}}, .body = ""});
-  for (const Event& event : bus_.history()) responder->write(event_json(event) + "\n");
+  responder->start_stream({.status = 200, .headers = {{"Content-Type", type}}, .body = ""});
   Follower& follower = followers_.emplace_back();
   follower.responder = std::move(responder);
   follower.responder->on_disconnect([&follower] { follower.gone = true; });
+  return &follower;
+}
+
+void ControlServer::follow_events(std::unique_ptr<HttpResponder> responder) {
+  Follower* const follower = add_follower(std::move(responder), "application/x-ndjson");
+  if (follower == nullptr) return;
+  follower->events = true;
+  for (const Event& event : bus_.history()) follower->responder->write(event_json(event) + "\n");
   if (events_.active()) return;
   events_ = bus_.subscribe([this](const Event& event) {
     const std::string line = event_json(event) + "\n";
     followers_.remove_if([](const Follower& f) { return f.gone; });
     for (Follower& f : followers_) {
-      if (!f.responder->write(line)) f.gone = true;
+      if (f.events && !f.responder->write(line)) f.gone = true;
     }
   });
+}
+
+void ControlServer::follow_output(const std::string& job,
+                                  std::unique_ptr<HttpResponder> responder) {
+  // Nothing can be printed before this turn of the loop is over, so the job is asked for first.
+  auto target = std::make_shared<Follower*>(nullptr);
+  auto lines = actions_.follow(job, [target](std::string_view line) {
+    Follower* const follower = *target;
+    if (follower == nullptr || follower->gone) return;
+    if (!follower->responder->write(std::string(line) + "\n")) follower->gone = true;
+  });
+  if (!lines) {
+    responder->send(plain(404, lines.error().text() + "\n"));
+    return;
+  }
+  Follower* const follower = add_follower(std::move(responder), "text/plain; charset=utf-8");
+  if (follower == nullptr) return;
+  *target = follower;
+  follower->lines = std::move(lines).value();
 }
 
 }  // namespace containerpilot::agent

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -27,6 +28,9 @@ struct ControlActions {
   std::function<Status(const std::string& job, const std::string& action,
                        const std::string& signal)>
       job;
+  /// Lines of that job's output from now on.
+  std::function<Result<Watch>(const std::string& job, std::function<void(std::string_view)> line)>
+      follow;
   std::function<void(const std::string& path, int code)> requested;
 };
 
@@ -43,15 +47,20 @@ class ControlServer {
  private:
   ControlServer(Reactor& reactor, EventBus& bus, ControlActions actions)
       : reactor_(reactor), bus_(bus), actions_(std::move(actions)) {}
+  struct Follower {
+    std::unique_ptr<HttpResponder> responder;
+    bool gone = false;
+    bool events = false;
+    Watch lines;  // of a job's output
+  };
+
   void handle(const HttpServerRequest& request, std::unique_ptr<HttpResponder> responder);
   HttpServerResponse answer(const HttpServerRequest& request);
   HttpServerResponse job_action(const HttpServerRequest& request);
   void follow_events(std::unique_ptr<HttpResponder> responder);
+  void follow_output(const std::string& job, std::unique_ptr<HttpResponder> responder);
+  Follower* add_follower(std::unique_ptr<HttpResponder> responder, const char* type);
 
-  struct Follower {
-    std::unique_ptr<HttpResponder> responder;
-    bool gone = false;
-  };
   Reactor& reactor_;
   EventBus& bus_;
   ControlActions actions_;

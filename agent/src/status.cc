@@ -34,6 +34,9 @@ void add_job_details(Json& entry, const JobStatus& job, const EventBus& bus) {
   entry["State"] = job_state_name(job.state);
   entry["Since"] = format_time(job.since);
   if (job.pid != 0) entry["Pid"] = job.pid;
+  if (!job.note.empty()) entry["Note"] = job.note;
+  if (job.ready) entry["Ready"] = true;
+  if (job.suppressed_lines > 0) entry["SuppressedLines"] = job.suppressed_lines;
   entry["Starts"] = job.starts;
   entry["Restarts"] = job.restarts;
   if (job.last_exit) {

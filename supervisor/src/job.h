@@ -2,9 +2,11 @@
 
 #include <deque>
 #include <functional>
+#include <initializer_list>
 #include <list>
 #include <memory>
 #include <optional>
+#include <random>
 #include <set>
 #include <string>
 #include <vector>
@@ -14,12 +16,17 @@
 #include "containerpilot/supervisor/log.h"
 #include "containerpilot/supervisor/supervisor.h"
 #include "health_monitor.h"
+#include "rate_guard.h"
 #include "restart_budget.h"
 #include "ticker.h"
 
 namespace containerpilot {
 
 class Job;
+
+inline bool ticks(const Trigger& when) {
+  return when.kind == Trigger::Kind::kInterval || when.kind == Trigger::Kind::kSchedule;
+}
 
 /// What a job needs from the supervisor it belongs to.
 class JobHost {
@@ -37,12 +44,16 @@ class JobHost {
   /// `job` may be signalled now: what depends on it is gone.
   [[nodiscard]] virtual bool may_signal(const Job& job) const = 0;
   virtual void state_changed(Job& job) = 0;
+  /// A line of its output; cheap when nobody follows.
+  virtual void printed(const Job& job, std::string_view line) = 0;
   virtual void completed(Job& job) = 0;
   /// `name` was waited for long enough: it is to stop.
   virtual void abandon_hook(const std::string& name, EventId cause) = 0;
   /// The end of this job ends the agent.
   virtual void end_agent(const Job& job, int exit_code, const std::string& why, EventId cause) = 0;
   [[nodiscard]] virtual const SupervisorHooks& hooks() const = 0;
+  /// For jitter.
+  virtual std::minstd_rand& random() = 0;
 };
 
 struct JobContext {
@@ -103,6 +114,9 @@ class Job {
     kWithdrawing
   };
 
+  static void cancel(std::initializer_list<Watch*> watches) {
+    for (Watch* watch : watches) *watch = Watch();
+  }
   void set_state(JobState state);
   void start_run(EventId cause);
   void start_failed(const Error& error);
@@ -114,18 +128,32 @@ class Job {
   void queue_or_start(EventId cause);
   void end_run();  // stop signal to a run, SIGKILL after the stop timeout
   void begin_drain();
+  void withdraw();
   void begin_signal();
+  void signal_to_stop();
   void await_survivors();
   void finish_stop();
   void start_health();
+  void begin_health();
+  void forget_health();
+  void on_notification(const Notification& said);
+  void expect_watchdog();
+  void become_ready(EventId cause);
+  void report(bool passing, const std::string& output);
+  [[nodiscard]] bool health_by_notification() const;
   void on_verdict(bool healthy);
   void on_checked(const ProbeResult& result, bool counts);
   void tell_pid(pid_t pid);
   void forget_pid();
   void read_output(UniqueFd fd);
+  void on_line(const LineSource& source, std::string_view line);
   [[nodiscard]] std::vector<std::string> child_environment() const;
+  [[nodiscard]] std::vector<std::string> run_environment() const;
+  [[nodiscard]] bool runs_long() const;
   [[nodiscard]] Duration stop_timeout() const;
+  [[nodiscard]] bool busy() const { return process_ != nullptr || state_ == JobState::kBackoff; }
   [[nodiscard]] std::string what_next(Duration delay) const;
+  [[nodiscard]] std::string describe_cause() const;
 
   JobContext ctx_;
   const JobSpec spec_;
@@ -152,6 +180,7 @@ class Job {
   TimePoint kill_at_{};
   std::shared_ptr<LogFile> output_file_;
   std::list<LineReader> readers_;
+  RateGuard rate_;
   TimePoint run_started_{};
   Watch run_timeout_;
   bool timed_out_ = false;
@@ -165,12 +194,15 @@ class Job {
   // health
   std::unique_ptr<HealthMonitor> monitor_;
   bool ready_ = false;
+  Watch watchdog_;
+  std::string note_;  // its last STATUS=
 
   // stop
   EventId stopping_event_ = 0;
   std::set<std::string> hooks_pending_;
   Watch stop_timer_;
   bool withdrawn_ = true;
+  bool left_catalog_ = false;  // serves_catalog: its own withdrawal was begun
   bool hurried_ = false;
 
   // what status() shows

@@ -136,6 +136,19 @@ class Target {
 
 }  // namespace
 
+bool belongs_to(pid_t pid, pid_t leader, std::string_view marker) {
+  constexpr int kMaxDepth = 64;
+  pid_t ancestor = pid;
+  for (int depth = 0; depth < kMaxDepth && ancestor > 1; ++depth) {
+    if (ancestor == leader) return true;
+    const auto entry = read_entry(ancestor);
+    if (!entry) return false;
+    if (entry->group == leader) return true;
+    ancestor = entry->parent;
+  }
+  return has_marker(pid, marker);
+}
+
 void kill_descendants(pid_t leader, std::string_view marker) {
   ::kill(leader, SIGSTOP);
   std::unordered_set<pid_t> known;

@@ -12,4 +12,7 @@ namespace containerpilot::detail {
 /// that nothing forks its way out. Takes some ten microseconds per process of the host.
 void kill_descendants(pid_t leader, std::string_view marker);
 
+/// True if `pid` is `leader`, in its group, a descendant, or carries `marker` in its environment.
+bool belongs_to(pid_t pid, pid_t leader, std::string_view marker);
+
 }  // namespace containerpilot::detail

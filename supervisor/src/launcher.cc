@@ -16,6 +16,7 @@
 #include "containerpilot/supervisor/process.h"
 #include "errno_text.h"
 #include "kill_tree.h"
+#include "notify_socket.h"
 #include "program.h"
 #include "reaper.h"
 #include "shim.h"
@@ -60,6 +61,8 @@ struct Child {
   Watch report_watch;
   std::optional<Error> failure;
 
+  std::unique_ptr<NotifySocket> notify;
+
   // Ends the watch; the pipe closes without a word when the exec succeeded.
   void read_report() {
     if (!report.valid()) return;
@@ -97,6 +100,7 @@ class Handle final : public Process {
   Handle& operator=(const Handle&) = delete;
   ~Handle() override {
     child_->on_exit = nullptr;
+    child_->notify.reset();
     if (child_->exited) return;
     if (!child_->cgroup.empty()) CgroupTree::kill(child_->cgroup);
     ::kill(-child_->pid, SIGKILL);
@@ -246,6 +250,14 @@ Result<std::unique_ptr<Process>> RealLauncher::try_start(Request request,
   const std::string run_id = std::to_string(::getpid()) + "." + std::to_string(++runs_);
   set_variable(environment.value(), kRunVariable, run_id);
   child->marker = std::string(kRunVariable) + "=" + run_id;
+  if (request.on_notify) {
+    auto socket = NotifySocket::open(
+        reactor_, [c = child.get()](pid_t sender) { return belongs_to(sender, c->pid, c->marker); },
+        std::move(request.on_notify));
+    if (!socket) return std::move(socket).error();
+    child->notify = std::move(socket).value();
+    set_variable(environment.value(), "NOTIFY_SOCKET", child->notify->address());
+  }
   if (request.own_cgroup) child->cgroup = new_cgroup();
   auto steps = shim_steps(spec, identity.value(), child->cgroup);
   if (!steps) return std::move(steps).error();
@@ -334,8 +346,10 @@ Status RealLauncher::spawn(const Request& request, Child& child,
 }
 
 void RealLauncher::exited(const std::shared_ptr<Child>& child, ExitStatus status) {
-  child->exited = true;
   child->read_report();
+  if (child->notify) child->notify->drain();  // its last words
+  child->notify.reset();
+  child->exited = true;
   if (const auto on_exit = std::exchange(child->on_exit, nullptr)) on_exit(status);
   child->reaped = true;  // as soon as the reaper goes on
   child->pidfd.reset();

@@ -101,6 +101,8 @@ Result<std::unique_ptr<Process>> FakeLauncher::start(Request request,
   run->spec = request.spec;
   run->environment = std::move(request.environment);
   run->output = request.output;
+  run->own_cgroup = request.own_cgroup;
+  run->on_notify = std::move(request.on_notify);
   run->started_at = loop_.now();
   auto live = std::make_shared<Live>();
   live->run = run.get();

@@ -28,6 +28,8 @@ class FakeLauncher : public Launcher {
     ProcessSpec spec;
     std::vector<std::string> environment;
     Output output = Output::kPipe;
+    bool own_cgroup = false;
+    std::function<void(const Notification&)> on_notify;  ///< for the test to speak as the child
     TimePoint started_at;
     bool running = true;
     bool dropped = false;            ///< its handle was destroyed while it ran

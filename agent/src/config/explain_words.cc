@@ -76,8 +76,8 @@ std::string trigger_text(const Trigger& trigger) {
       return with_condition(std::move(out), trigger);
     }
     case Trigger::Kind::kSchedule: {
-      std::string out = "at '" + trigger.cron.text + "'";
-      if (!trigger.cron.time_zone.empty()) out += " in " + trigger.cron.time_zone;
+      std::string out = "at '" + trigger.schedule.text + "'";
+      if (!trigger.schedule.time_zone.empty()) out += " in " + trigger.schedule.time_zone;
       return with_condition(std::move(out), trigger);
     }
     case Trigger::Kind::kWhile:

@@ -48,6 +48,10 @@ ProcessSpec make_process(const ProcessConfig& config);
 Probe make_probe(PlanContext& context, const ProcessConfig& process, const ProbeConfig& probe,
                  const Node& owner);
 
+// catalog_job.cc
+/// Finds the job that runs the very catalog this agent's entries are in, if there is one.
+void mark_catalog_job(Plan& plan);
+
 // v3_telemetry.cc
 TelemetryPlan make_v3_telemetry(PlanContext& context, const TelemetryConfig& config,
                                 bool needs_address);

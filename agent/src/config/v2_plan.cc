@@ -57,6 +57,7 @@ class Translation {
     for (const V2CoprocessConfig& coprocess : *config_.coprocesses) add_coprocess(coprocess);
     if (config_.telemetry) add_telemetry(*config_.telemetry);
     add_main_and_hooks();
+    mark_catalog_job(plan_);
     return std::move(plan_);
   }
 

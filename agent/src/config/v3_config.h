@@ -47,6 +47,7 @@ struct JobLoggingConfig {
   const Node* node = nullptr;
   Value<bool> raw, merge_json;
   Value<std::string> file;
+  Value<std::int64_t> max_rate;
 };
 
 struct HealthConfig {

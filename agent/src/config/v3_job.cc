@@ -96,6 +96,19 @@ void make_wait_timeout(PlanContext& context, const WhenConfig& when, Trigger& ou
   if (when.timeout) duration().parse(context.problems, **when.timeout, out.timeout);
 }
 
+Schedule make_schedule(PlanContext& context, const WhenConfig& when) {
+  if (when.time_zone) {
+    if (const Status known = check_time_zone(*when.time_zone); !known)
+      context.problems.error(*when.time_zone.node, known.error().text());
+  }
+  auto schedule = parse_schedule(*when.schedule, *when.time_zone);
+  if (!schedule) {
+    context.problems.error(*when.schedule.node, schedule.error().text());
+    return {};
+  }
+  return std::move(schedule).value();
+}
+
 Trigger make_trigger(PlanContext& context, const Value<WhenConfig>& value) {
   Trigger out;
   if (!value) return out;
@@ -121,7 +134,7 @@ Trigger make_trigger(PlanContext& context, const Value<WhenConfig>& value) {
   }
   if (when.schedule) {
     out.kind = Trigger::Kind::kSchedule;
-    out.cron = {*when.schedule, *when.time_zone};
+    out.schedule = make_schedule(context, when);
     return out;
   }
   make_wait_timeout(context, when, out);
@@ -308,8 +321,16 @@ JobPlan make_v3_job(PlanContext& context, const JobConfig& config, bool needs_ad
   spec.drain = *config.drain;
   if (config.on_success) spec.on_success = *config.on_success;
   if (config.on_failure) spec.on_failure = *config.on_failure;
-  spec.output = {*config.logging->raw, *config.logging->file, *config.logging->merge_json};
+  spec.output = {*config.logging->raw, *config.logging->file, *config.logging->merge_json,
+                 static_cast<unsigned>(*config.logging->max_rate)};
   spec.notify = *config.notify;
+  if (spec.notify && !spec.exec) {
+    context.problems.error(*config.notify.node, "'notify' without 'exec'",
+                           "a job that runs something");
+  }
+  const bool watched = spec.notify && spec.health && config.health->ttl &&
+                       std::holds_alternative<std::monostate>(spec.health->probe);
+  if (watched) spec.health->watchdog = *config.health->ttl;
   const bool advertised = *config.port != 0 || *config.advertise;
   spec.advertised = advertised;
   if (advertised && config.name) {

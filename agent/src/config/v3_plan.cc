@@ -172,6 +172,7 @@ Plan make_v3_plan(PlanContext& context, const V3Config& config) {
     const discovery::ServiceSpec& service = plan.telemetry->advertise->service;
     plan.environment[address_variable(service.name)] = service.address;
   }
+  mark_catalog_job(plan);
   SourceCheck(context, config);
   return plan;
 }

@@ -38,6 +38,9 @@ const Block& job_logging_block() {
               "mergeJson", &JobLoggingConfig::merge_json, boolean(), "false",
               "With `logging.format: \"json\"`, merge lines that are JSON objects into the entry.")
           .since_4()
+          .field("maxRate", &JobLoggingConfig::max_rate, integer(0, 1'000'000), "0: all",
+                 "Lines a second; what is above is counted and left out.")
+          .since_4()
           .build();
   return block;
 }

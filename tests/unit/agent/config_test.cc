@@ -89,7 +89,7 @@ TEST(Config, WebAppWithSensorAndScalingTarget) {
 
   const Trigger& schedule = plan.jobs[1].spec.when;
   EXPECT_EQ(schedule.kind, Trigger::Kind::kSchedule);
-  EXPECT_EQ(schedule.cron, (CronSpec{"0 3 * * *", "Europe/Berlin"}));
+  EXPECT_EQ(schedule.schedule, parse_schedule("0 3 * * *", "Europe/Berlin").value());
   EXPECT_EQ(schedule.overlap, Overlap::kSkip);
   EXPECT_EQ(schedule.jitter, 5min);
 

@@ -228,6 +228,64 @@ TEST_F(SupervisorTest, AnIntervalRunThatIsStillGoingIsFollowedByOneMoreNotByAll)
   EXPECT_EQ(launcher_.running("tick"), 0);
 }
 
+JobSpec scheduled(std::string text, Overlap overlap) {
+  JobSpec spec = job("cron");
+  spec.when.kind = Trigger::Kind::kSchedule;
+  spec.when.schedule = parse_schedule(text, "UTC").value();
+  spec.when.overlap = overlap;
+  spec.restarts.limit.count = Limit::kUnlimited;
+  return spec;
+}
+
+TEST_F(SupervisorTest, AScheduleRunsAtItsTimesAndNotBefore) {
+  launcher_.on_start([this](FakeLauncher::Run& r) { launcher_.finish_after(r, 1s); });
+  run({scheduled("0 4-6 * * *", Overlap::kQueue)});  // it is 03:04:05
+  loop_.advance(55min);
+  EXPECT_EQ(launcher_.starts("cron"), 0);
+  EXPECT_TRUE(supervisor_->job("cron")->next_start);
+  loop_.advance(23h);
+  EXPECT_EQ(launcher_.starts("cron"), 3);
+  EXPECT_TRUE(log_.contains("by its schedule"));
+}
+
+TEST_F(SupervisorTest, WhatARunLongerThanItsScheduleDoesIsItsOverlap) {
+  run({scheduled("*/30 * * * *", Overlap::kQueue)});
+  loop_.advance(2h);  // 03:30, 04:00, 04:30 and 05:00 came
+  ASSERT_EQ(launcher_.starts("cron"), 1);
+  launcher_.finish("cron");
+  EXPECT_EQ(launcher_.starts("cron"), 2);  // one more for all that was missed
+  launcher_.finish("cron");
+  EXPECT_EQ(launcher_.starts("cron"), 2);
+  reload({});
+  EXPECT_EQ(launcher_.running(), 0U);
+
+  reload({scheduled("*/30 * * * *", Overlap::kSkip)});
+  loop_.advance(2h);
+  EXPECT_EQ(launcher_.starts("cron"), 3);
+  launcher_.finish("cron");
+  EXPECT_EQ(launcher_.starts("cron"), 3);
+  reload({});
+
+  reload({scheduled("*/30 * * * *", Overlap::kReplace)});
+  loop_.advance(2h);
+  EXPECT_EQ(launcher_.starts("cron"), 7);
+  EXPECT_EQ(launcher_.running("cron"), 1);
+}
+
+TEST_F(SupervisorTest, AScheduleCanBeBoundToAStateAndStartedByHand) {
+  JobSpec spec = scheduled("*/30 * * * *", Overlap::kQueue);
+  spec.when.condition = HeldCondition{"watch.db", HeldState::kHealthy};
+  run({spec});
+  loop_.advance(1h);
+  EXPECT_EQ(launcher_.starts("cron"), 0);
+  ASSERT_TRUE(supervisor_->start_job("cron"));
+  EXPECT_EQ(launcher_.starts("cron"), 1);
+  launcher_.finish("cron");
+  bus_.publish({EventCode::kHealthy, "watch.db"}, 0);
+  loop_.advance(30min);
+  EXPECT_EQ(launcher_.starts("cron"), 2);
+}
+
 TEST_F(SupervisorTest, ExecTimeoutKillsTheWholeTreeAndCountsAsFailed) {
   JobSpec spec = job("slow");
   spec.exec_timeout = 5s;
@@ -642,6 +700,143 @@ TEST_F(SupervisorTest, PidVariablesMayStayAndHaveASecondName) {
   EXPECT_EQ(launcher_.last("hook").env("CONTAINERPILOT_FIRST_PID"), pid);
   EXPECT_EQ(launcher_.last("hook").env("THE[FIRST]_PID"), pid);
   EXPECT_FALSE(launcher_.last("hook").env("CONTAINERPILOT_SECOND_PID"));
+}
+
+class SupervisorNotifyTest : public SupervisorTest {
+ protected:
+  SupervisorNotifyTest() {
+    spec_.notify = true;
+    spec_.advertised = true;
+    spec_.health = HealthSpec{};
+    spec_.health->watchdog = 5s;
+  }
+  void say(const Notification& said) {
+    launcher_.last("app").on_notify(said);
+    loop_.settle();
+  }
+  JobSpec spec_ = job("app");
+};
+
+TEST_F(SupervisorNotifyTest, AJobIsReadyAndHealthyWhenItSaysSo) {
+  JobSpec after = job_when("after", Trigger::Kind::kOnce, EventCode::kReady, "app");
+  run({spec_, after});
+  loop_.advance(1min);
+  EXPECT_EQ(launcher_.last("app").env("WATCHDOG_USEC"), "5000000");
+  EXPECT_EQ(health("app"), JobHealth::kUnknown);
+  EXPECT_THAT(reports_, IsEmpty());
+  say({.status = "warming up"});
+  EXPECT_EQ(supervisor_->job("app")->note, "warming up");
+  say({.ready = true});
+  EXPECT_EQ(health("app"), JobHealth::kHealthy);
+  EXPECT_EQ(launcher_.starts("after"), 1);
+  EXPECT_THAT(reports_, ElementsAre("app passing ok"));
+  say({.ready = true});
+  EXPECT_EQ(std::count(events_.begin(), events_.end(), "ready app"), 1);
+}
+
+TEST_F(SupervisorNotifyTest, SilenceLongerThanItsWatchdogIsUnhealthy) {
+  spec_.health->on_failure = UnhealthyAction::kRestart;
+  run({spec_});
+  say({.ready = true});
+  for (int i = 0; i < 5; ++i) {
+    loop_.advance(4s);
+    say({.alive = true});
+  }
+  EXPECT_EQ(health("app"), JobHealth::kHealthy);
+  reports_.clear();
+  loop_.advance(5s);
+  EXPECT_THAT(reports_, ::testing::Contains("app critical no WATCHDOG=1 for 5s"));
+  EXPECT_EQ(launcher_.starts("app"), 2);
+  EXPECT_FALSE(supervisor_->job("app")->ready);
+}
+
+TEST_F(SupervisorNotifyTest, AWatchdogThatComesBackIsHealthyAgain) {
+  run({spec_});
+  say({.ready = true});
+  say({.failed = true});
+  EXPECT_EQ(health("app"), JobHealth::kUnhealthy);
+  say({.alive = true});
+  EXPECT_EQ(health("app"), JobHealth::kHealthy);
+}
+
+TEST_F(SupervisorNotifyTest, AJobThatSaysItIsStoppingLeavesTheCatalog) {
+  run({spec_});
+  say({.ready = true});
+  say({.stopping = true});
+  EXPECT_THAT(withdrawn_, ElementsAre("app"));
+  reports_.clear();
+  loop_.advance(1h);
+  EXPECT_THAT(reports_, IsEmpty());
+}
+
+TEST_F(SupervisorNotifyTest, WithAProbeTheProbeSaysHealthyAndTheJobSaysReady) {
+  spec_.health->probe = ProcessSpec{.argv = {"/bin/check"}};
+  run({spec_});
+  launcher_.finish("check.app");
+  EXPECT_EQ(health("app"), JobHealth::kHealthy);
+  EXPECT_EQ(index_of("ready app"), -1);
+  say({.ready = true});
+  EXPECT_GE(index_of("ready app"), 0);
+}
+
+// ---- the catalog as a job ----
+
+TEST_F(SupervisorTest, WhatServesTheCatalogIsSignalledWhenAllOthersHaveLeftIt) {
+  JobSpec consul = job("consul");
+  consul.serves_catalog = true;
+  JobSpec web = job("web");
+  web.advertised = true;
+  hold_withdrawals_ = true;
+  run({consul, web});
+  shutdown();
+  EXPECT_THAT(withdrawn_, ElementsAre("web"));
+  EXPECT_EQ(launcher_.running("web"), 0);
+  EXPECT_EQ(launcher_.running("consul"), 1);
+  held_[0]();
+  loop_.settle();
+  EXPECT_THAT(withdrawn_,
+              ElementsAre("web", "consul"));  // what is not a job's: the telemetry entry
+  EXPECT_EQ(launcher_.running("consul"), 1);
+  held_[1]();
+  loop_.settle();
+  EXPECT_EQ(launcher_.running("consul"), 0);
+  EXPECT_EQ(exit_code_, 0);
+}
+
+TEST_F(SupervisorTest, WhatServesTheCatalogDoesNotWaitLongerThanItsStopTimeout) {
+  JobSpec consul = job("consul");
+  consul.serves_catalog = true;
+  JobSpec stubborn = job("stubborn");
+  stubborn.stop_timeout = 1min;
+  launcher_.obey_signals();
+  run({consul, stubborn});
+  launcher_.on_signal([](FakeLauncher::Run&, int) {});
+  shutdown();
+  loop_.advance(2min);
+  EXPECT_EQ(exit_code_, 0);
+}
+
+TEST_F(SupervisorTest, OutputCanBeFollowedOverRunsAndIsLimitedInTheLogOnly) {
+  launcher_.use_pipes();
+  JobSpec spec = job("app");
+  spec.restarts.limit.count = 1;
+  spec.output.max_rate = 1;
+  run({spec});
+  EXPECT_FALSE(supervisor_->follow_output("nobody", nullptr));
+  std::vector<std::string> lines;
+  auto watch = supervisor_->follow_output(
+      "app", [&lines](std::string_view line) { lines.emplace_back(line); });
+  ASSERT_TRUE(watch);
+  launcher_.print("app", "one\ntwo\nthree\n");
+  EXPECT_EQ(supervisor_->job("app")->suppressed_lines, 2U);
+  launcher_.finish("app");
+  loop_.advance(1s);
+  launcher_.print("app", "four\n");
+  EXPECT_THAT(lines, ElementsAre("one", "two", "three", "four"));
+  EXPECT_TRUE(log_.contains("2 were left out"));
+  watch.value() = Watch();
+  launcher_.print("app", "five\n");
+  EXPECT_EQ(lines.size(), 4U);
 }
 
 TEST(EnvName, FollowsTheOldRule) {

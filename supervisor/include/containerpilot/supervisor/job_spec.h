@@ -9,6 +9,7 @@
 #include "containerpilot/supervisor/probe_spec.h"
 #include "containerpilot/supervisor/process.h"
 #include "containerpilot/supervisor/reactor.h"
+#include "containerpilot/supervisor/schedule.h"
 
 namespace containerpilot {
 
@@ -40,13 +41,6 @@ struct HeldCondition {
 
 enum class Overlap : std::uint8_t { kSkip, kQueue, kReplace };
 
-/// Five cron fields as bit sets, plus the zone they are read in. Made by parse_schedule().
-struct CronSpec {
-  std::string text;       ///< as written
-  std::string time_zone;  ///< IANA name; empty: the container's own (TZ, else UTC)
-  friend bool operator==(const CronSpec&, const CronSpec&) = default;
-};
-
 /// When a job starts. Exactly one kind of trigger.
 struct Trigger {
   enum class Kind : std::uint8_t {
@@ -54,7 +48,7 @@ struct Trigger {
     kEach,      ///< at every event of `events`
     kAll,       ///< once every event of `events` has been seen
     kInterval,  ///< at start, then every `interval`
-    kSchedule,  ///< by `cron`
+    kSchedule,  ///< by `schedule`
     kWhile,     ///< runs as long as `condition` holds, and is stopped when it ends
     kNever,     ///< waits for nothing (3.x: `when: {}`); can be started by hand
   };
@@ -62,7 +56,7 @@ struct Trigger {
   std::vector<EventKey> events = {{EventCode::kStartup, "global"}};
   Duration interval{0};
   bool first_run_at_once = true;  ///< false: first run one interval later (tasks of generation 2)
-  CronSpec cron;
+  Schedule schedule;
   std::optional<HeldCondition>
       condition;        ///< kWhile; for kInterval and kSchedule: skip ticks outside it
   Duration timeout{0};  ///< gives up waiting (timerExpired); 0: never
@@ -85,6 +79,7 @@ struct HealthSpec {
   unsigned failure_threshold = 1;
   unsigned success_threshold = 1;
   UnhealthyAction on_failure = UnhealthyAction::kIgnore;
+  Duration watchdog{0};  ///< with JobSpec::notify: unhealthy this long after the last WATCHDOG=1
   bool raw_output = false;
   /// Generations 1 and 2: checked from the start of the agent on, whatever the process does.
   bool independent_of_process = false;
@@ -96,6 +91,7 @@ struct JobOutput {
   bool raw = false;         ///< the agent's own stdout/stderr, untouched
   std::string file;         ///< a file of its own; empty: the agent's log
   bool merge_json = false;  ///< lines that are JSON objects are merged into a json log entry
+  unsigned max_rate = 0;    ///< lines a second; what is above is counted and left out. 0: all
   friend bool operator==(const JobOutput&, const JobOutput&) = default;
 };
 
@@ -114,7 +110,12 @@ struct JobSpec {
   EndAction on_failure = EndAction::kIgnore;
   bool advertised = false;  ///< somebody outside wants to know its health (drain makes sense)
   JobOutput output;
-  bool notify = false;  ///< give it a NOTIFY_SOCKET
+  /// Give it a NOTIFY_SOCKET. It is ready when it says so; without a probe it is healthy from then
+  /// on.
+  bool notify = false;
+  /// The catalog this agent's own entries are in: signalled last, and only when its entries and all
+  /// others are withdrawn.
+  bool serves_catalog = false;
   /// Generations 1 and 2: the main application. Its end ends the agent with its code.
   bool ends_agent = false;
   /// Generations 1 and 2: does nothing in maintenance (tasks, hooks of backends).

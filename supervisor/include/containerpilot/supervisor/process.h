@@ -66,6 +66,16 @@ struct ProcessSpec {
 /// such.
 std::optional<int> parse_rlimit_name(std::string_view name);
 
+/// What a child said about itself over its NOTIFY_SOCKET, one message. Source: sd_notify(3).
+struct Notification {
+  bool ready = false;                 ///< READY=1
+  bool stopping = false;              ///< STOPPING=1
+  bool alive = false;                 ///< WATCHDOG=1
+  bool failed = false;                ///< WATCHDOG=trigger
+  std::optional<std::string> status;  ///< STATUS=, one line, at most 1 KiB
+  friend bool operator==(const Notification&, const Notification&) = default;
+};
+
 /// A running child. Destroying it while the child runs kills the group and lets the reaper collect
 /// it.
 class Process {
@@ -112,6 +122,9 @@ class Launcher {
     /// In a cgroup of its own where the host allows, so that kill_tree() misses nothing. Costs a
     /// start through the shim: for what runs long, not for what runs often.
     bool own_cgroup = false;
+    /// Given: the child finds a NOTIFY_SOCKET, and what it or its descendants say there comes here
+    /// until it has ended. Words of anybody else are ignored.
+    std::function<void(const Notification&)> on_notify = nullptr;
   };
   Launcher() = default;
   Launcher(const Launcher&) = delete;

@@ -61,7 +61,9 @@ struct JobStatus {
   unsigned failures_in_a_row = 0;
   bool crash_loop = false;  ///< kCrashLoop or more failed runs in a row
   std::optional<WallTime> next_start;
-  EventId cause = 0;  ///< event that caused the last start (or attempt)
+  std::string note;                    ///< what it said last by STATUS=
+  std::uint64_t suppressed_lines = 0;  ///< of its output, by JobOutput::max_rate
+  EventId cause = 0;                   ///< event that caused the last start (or attempt)
   std::optional<CheckStatus> check;
 };
 
@@ -72,6 +74,8 @@ struct SupervisorHooks {
   std::function<void(const std::string& job, bool passing, const std::string& output)> report;
   /// Take the job out of the catalog; call `done` once, later, when that happened or was given up.
   std::function<void(const std::string& job, std::function<void()> done)> withdraw;
+  /// Adds "KEY=value" entries for a run that begins because of `cause` (0: by hand or a tick).
+  std::function<void(EventId cause, std::vector<std::string>& environment)> run_environment;
   std::function<void(const JobStatus&)> started;
   /// One run ended (or could not start: then `exit` has code 127).
   std::function<void(const JobStatus&, ExitStatus exit, Duration ran)> exited;
@@ -88,6 +92,7 @@ struct SupervisorConfig {
       std::chrono::seconds(5);  ///< for jobs without one of their own; negative: SIGKILL at once
   bool runs_without_jobs =
       false;  ///< stays when every job is complete (until a job with ends_agent ends)
+  std::uint64_t seed = 0;  ///< of every jitter, for tests that repeat a run; 0: a random one
 };
 
 /// What a reload did, by job name.
@@ -129,6 +134,9 @@ class Supervisor {
   Status stop_job(const std::string& name);
   Status restart_job(const std::string& name);
   Status signal_job(const std::string& name, int signo);
+  /// Calls `fn` with every line the job prints from now on, over runs and reloads, as long as the
+  /// watch lives. Raw output is not seen. Errors: kNotFound.
+  Result<Watch> follow_output(const std::string& name, std::function<void(std::string_view)> fn);
 
   [[nodiscard]] std::vector<JobStatus> jobs() const;
   [[nodiscard]] std::optional<JobStatus> job(const std::string& name) const;

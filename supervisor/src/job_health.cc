@@ -1,0 +1,146 @@
+// What a job's checks and its own words say about its health.
+
+#include "containerpilot/supervisor/log.h"
+#include "job.h"
+#include "text.h"
+
+namespace containerpilot {
+
+void Job::start_health() {
+  if (!monitor_ || ctx_.host.maintenance()) return;
+  if (spec_.health->independent_of_process && starts_ > 1) return;
+  if (!health_by_notification()) begin_health();
+}
+
+void Job::begin_health() {
+  monitor_->start();
+  if (std::holds_alternative<std::monostate>(spec_.health->probe)) health_ = JobHealth::kHealthy;
+}
+
+void Job::forget_health() {
+  watchdog_ = Watch();
+  if (monitor_) monitor_->stop();
+  if (health_ != JobHealth::kMaintenance) health_ = JobHealth::kUnknown;
+}
+
+bool Job::health_by_notification() const {
+  return spec_.notify && monitor_ && std::holds_alternative<std::monostate>(spec_.health->probe);
+}
+
+void Job::report(bool passing, const std::string& output) {
+  if (spec_.advertised && ctx_.host.hooks().report)
+    ctx_.host.hooks().report(spec_.name, passing, output);
+}
+
+void Job::on_notification(const Notification& said) {
+  if (said.status && *said.status != note_) {
+    note_ = *said.status;
+    ctx_.host.state_changed(*this);
+  }
+  if (state_ != JobState::kRunning) return;
+  if (said.ready && !ready_) {
+    log_info("supervisor", "job '" + spec_.name + "' is ready");
+    become_ready(cause_);
+  }
+  if (said.stopping && ready_) {
+    log_info("supervisor", "job '" + spec_.name + "' says it is stopping");
+    ready_ = false;
+    watchdog_ = Watch();
+    if (monitor_) monitor_->stop();
+    if (spec_.advertised && ctx_.host.hooks().withdraw)
+      ctx_.host.hooks().withdraw(spec_.name, [] {});
+    return;
+  }
+  if (!health_by_notification() || health_ == JobHealth::kMaintenance || !ready_) return;
+  if (said.failed) {
+    watchdog_ = Watch();
+    monitor_->stop();
+    report(false, "it reported its own failure (WATCHDOG=trigger)");
+    on_verdict(false);
+  } else if ((said.ready || said.alive) && health_ != JobHealth::kHealthy) {
+    monitor_->start();
+    on_verdict(true);
+    expect_watchdog();
+  } else if (said.alive) {
+    expect_watchdog();
+  }
+}
+
+void Job::expect_watchdog() {
+  const Duration limit = spec_.health->watchdog;
+  if (limit <= Duration(0)) return;
+  watchdog_ = ctx_.reactor.after(limit, [this, limit] {
+    monitor_->stop();
+    report(false, "no WATCHDOG=1 for " + format_seconds(limit));
+    on_verdict(false);
+  });
+}
+
+void Job::become_ready(EventId cause) {
+  ready_ = true;
+  ctx_.bus.publish({EventCode::kReady, spec_.name}, cause);
+}
+
+void Job::on_checked(const ProbeResult& result, bool counts) {
+  CheckStatus check;
+  check.ok = result.ok();
+  check.reason = result.reason;
+  check.last_lines = result.last_lines;
+  check.at = ctx_.reactor.wall_now();
+  check.duration = result.duration;
+  check.failures_in_a_row = monitor_->failures_in_a_row();
+  const bool first_failure =
+      !result.ok() && (!last_check_ || last_check_->ok || check.failures_in_a_row == 1);
+  last_check_ = std::move(check);
+  if (counts) {
+    ctx_.bus.publish(
+        {result.ok() ? EventCode::kExitSuccess : EventCode::kExitFailed, "check." + spec_.name},
+        cause_, result.reason);
+    if (first_failure) {
+      log_info("supervisor",
+               "check of job '" + spec_.name + "' failed: " + result.reason +
+                   (result.last_lines.empty() ? "" : ": " + last_line(result.last_lines)));
+    }
+  }
+  if (ctx_.host.hooks().checked) ctx_.host.hooks().checked(spec_.name, result);
+}
+
+void Job::on_verdict(bool healthy) {
+  const JobHealth before = health_;
+  health_ = healthy ? JobHealth::kHealthy : JobHealth::kUnhealthy;
+  const std::string reason = last_check_ ? last_check_->reason : "";
+  const EventId event = ctx_.bus.publish(
+      {healthy ? EventCode::kHealthy : EventCode::kUnhealthy, spec_.name}, cause_, reason);
+  if (healthy && !ready_ && !spec_.notify) become_ready(event);
+  if (before == health_) return;
+  log(healthy ? LogLevel::kInfo : LogLevel::kWarn, "supervisor",
+      "job '" + spec_.name + "' is " + std::string(job_health_name(health_)) +
+          (healthy ? "" : ": " + reason));
+  ctx_.host.state_changed(*this);
+  if (healthy || state_ == JobState::kStopping) return;
+  if (spec_.health->on_failure == UnhealthyAction::kRestart && process_) {
+    restart_requested_ = true;
+    end_run();
+  } else if (spec_.health->on_failure == UnhealthyAction::kShutdown) {
+    ctx_.host.end_agent(*this, 1, "job '" + spec_.name + "' is unhealthy", event);
+  }
+}
+
+void Job::enter_maintenance() {
+  if (complete() || state_ == JobState::kStopping) return;
+  health_ = JobHealth::kMaintenance;
+  watchdog_ = Watch();
+  if (monitor_) monitor_->stop();
+  if (spec_.advertised && ctx_.host.hooks().withdraw) ctx_.host.hooks().withdraw(spec_.name, [] {});
+}
+
+void Job::exit_maintenance() {
+  if (health_ != JobHealth::kMaintenance) return;
+  health_ = JobHealth::kUnknown;
+  if (state_ != JobState::kRunning || !monitor_) return;
+  if (health_by_notification() && !ready_) return;
+  begin_health();
+  if (health_by_notification()) expect_watchdog();
+}
+
+}  // namespace containerpilot

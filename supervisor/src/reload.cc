@@ -1,0 +1,106 @@
+#include <algorithm>
+
+#include "supervisor_impl.h"
+
+namespace containerpilot {
+
+bool Supervisor::Impl::already_happened(const JobSpec& spec,
+                                        const std::set<std::string>& kept) const {
+  const Trigger& when = spec.when;
+  using Kind = Trigger::Kind;
+  if (when.kind != Kind::kOnce && when.kind != Kind::kInterval && when.kind != Kind::kSchedule)
+    return false;
+  return std::any_of(when.events.begin(), when.events.end(), [&](const EventKey& key) {
+    if (key.code == EventCode::kStopping || key.code == EventCode::kStopped ||
+        key.code == EventCode::kSignal) {
+      return false;
+    }
+    if (key.code == EventCode::kHealthy || key.code == EventCode::kUnhealthy) {
+      const bool healthy = holds({key.source, HeldState::kHealthy});
+      return key.code == EventCode::kHealthy ? healthy
+                                             : !healthy && seen_.contains({key.code, key.source});
+    }
+    const bool source_stays = key.source == kGlobal || kept.empty() || kept.contains(key.source) ||
+                              key.source.starts_with("watch.");
+    return source_stays && seen_.contains({key.code, key.source});
+  });
+}
+
+ReloadReport Supervisor::Impl::apply(SupervisorConfig config) {
+  ReloadReport report;
+  if (shutting_down()) return report;
+  std::vector<std::unique_ptr<Job>> next;
+  std::vector<const JobSpec*> fresh;
+  std::set<std::string> kept;
+  successors_.clear();
+  for (const JobSpec& spec : config.jobs) {
+    const auto it = std::find_if(
+        jobs_.begin(), jobs_.end(),
+        [&spec](const std::unique_ptr<Job>& job) { return job && job->spec().name == spec.name; });
+    if (it != jobs_.end() && ((*it)->spec() == spec || (*it)->spec().survives_reload)) {
+      report.unchanged.push_back(spec.name);
+      kept.insert(spec.name);
+      next.push_back(std::move(*it));
+    } else if (it != jobs_.end()) {
+      report.changed.push_back(spec.name);
+      retiring_.push_back(std::move(*it));
+      successors_.push_back(spec);
+    } else if (std::any_of(retiring_.begin(), retiring_.end(),
+                           [&spec](const std::unique_ptr<Job>& job) {
+                             return job->spec().name == spec.name;
+                           })) {
+      // The one before last is not even gone.
+      report.changed.push_back(spec.name);
+      successors_.push_back(spec);
+    } else {
+      report.added.push_back(spec.name);
+      fresh.push_back(&spec);
+    }
+  }
+  for (auto& job : jobs_) {
+    if (!job) continue;
+    report.removed.push_back(job->spec().name);
+    retiring_.push_back(std::move(job));
+  }
+  jobs_ = std::move(next);
+  // Events of what is replaced no longer count as having happened.
+  for (const auto& job : retiring_) {
+    std::erase_if(seen_, [&job](const auto& key) { return key.second == job->spec().name; });
+  }
+  config_.stop_timeout = config.stop_timeout;
+  config_.runs_without_jobs = config.runs_without_jobs;
+  std::vector<Job*> created;
+  for (const JobSpec* spec : fresh) {
+    jobs_.push_back(std::make_unique<Job>(context_, *spec));
+    created.push_back(jobs_.back().get());
+  }
+  reindex();
+  for (const auto& job : retiring_) job->stop(0);
+  admit(created, kept);
+  sweep_soon();
+  return report;
+}
+
+void Supervisor::Impl::admit(const std::vector<Job*>& jobs, const std::set<std::string>& kept) {
+  for (Job* job : jobs) {
+    // One that cannot start may end the agent; the others are then stopped with all.
+    if (shutting_down()) return;
+    job->activate();
+    if (already_happened(job->spec(), kept)) job->trigger(0);
+    if (maintenance_) job->enter_maintenance();
+  }
+}
+
+void Supervisor::Impl::restart_complete(Job& job) {
+  const JobSpec spec = job.spec();
+  for (auto& slot : jobs_) {
+    if (slot.get() != &job) continue;
+    slot = std::make_unique<Job>(context_, spec);
+    reindex();
+    slot->activate();
+    slot->trigger(0);
+    return;
+  }
+}
+
+}  // namespace containerpilot
