@@ -5,12 +5,15 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <chrono>
+#include <cstddef>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -42,6 +45,30 @@ int kill_self(const Arguments& a) {
   const rlimit no_core{};
   ::setrlimit(RLIMIT_CORE, &no_core);
   ::kill(::getpid(), std::atoi(a.at(0).c_str()));
+  wait_for_ever();
+}
+
+int send_notification(const std::string& text) {
+  const char* const name = ::getenv("NOTIFY_SOCKET");
+  if (name == nullptr || name[0] != '@') return 98;
+  const UniqueFd fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::strncpy(address.sun_path + 1, name + 1, sizeof address.sun_path - 2);
+  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + std::strlen(name));
+  return ::sendto(fd.get(), text.data(), text.size(), 0,
+                  reinterpret_cast<const sockaddr*>(&address), size) < 0
+             ? 97
+             : 0;
+}
+
+// Sends its first argument, and its second from a grandchild in a session of its own.
+int notify(const Arguments& a) {
+  if (const int failed = send_notification(a.at(0)); failed != 0) return failed;
+  if (::fork() == 0) {
+    ::setsid();
+    if (::fork() == 0) send_notification(a.at(1));
+  }
   wait_for_ever();
 }
 
@@ -200,6 +227,7 @@ const std::map<std::string, int (*)(const Arguments&)> kRoles = {
     {"exit", exit_with},
     {"kill-self", kill_self},
     {"inventory", inventory},
+    {"notify", notify},
     {"environment", environment},
     {"orphans", orphans},
     {"escapees", escapees},
