@@ -190,12 +190,12 @@ const std::vector<Flag>& flags() {
 }
 
 // Which of several commands runs: the order 3.8.0 had, then ours.
-constexpr std::array kPriority = {
-    Command::kHelp,        Command::kVersion, Command::kTemplate,  Command::kReload,
-    Command::kMaintenance, Command::kPutEnv,  Command::kPutMetric, Command::kPing,
-    Command::kStatus,      Command::kWhy,     Command::kEvents,    Command::kFollow,
-    Command::kJob,         Command::kCheck,   Command::kExplain,   Command::kExport,
-    Command::kCatalog};
+constexpr std::array kPriority = {Command::kHelp,      Command::kVersion,     Command::kTemplate,
+                                  Command::kReload,    Command::kMaintenance, Command::kPutEnv,
+                                  Command::kPutMetric, Command::kPing,        Command::kStatus,
+                                  Command::kWhy,       Command::kEvents,      Command::kFollow,
+                                  Command::kJob,       Command::kCheck,       Command::kExplain,
+                                  Command::kExport,    Command::kCatalog};
 
 Result<bool> boolean(std::string_view name, std::string_view value) {
   for (const std::string_view yes : {"1", "t", "T", "true", "TRUE", "True"}) {

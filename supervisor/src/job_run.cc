@@ -156,7 +156,10 @@ void Job::on_exit(ExitStatus exit) {
 }
 
 void Job::run_ended(ExitStatus exit) {
-  const bool was_healthy = health_ == JobHealth::kHealthy && monitor_ != nullptr;
+  // A job without a probe is called healthy as soon as it runs, which proves nothing.
+  const bool proven = monitor_ && (health_by_notification() ||
+                                   !std::holds_alternative<std::monostate>(spec_.health->probe));
+  const bool was_healthy = proven && health_ == JobHealth::kHealthy;
   last_exit_ = exit;
   last_run_ = ctx_.reactor.now() - run_started_;
   budget_.ended(exit.success(), last_run_, was_healthy);

@@ -91,7 +91,7 @@ struct SupervisorConfig {
   Duration stop_timeout =
       std::chrono::seconds(5);  ///< for jobs without one of their own; negative: SIGKILL at once
   bool runs_without_jobs =
-      false;  ///< stays when every job is complete (until a job with ends_agent ends)
+      false;               ///< stays when every job is complete (until a job with ends_agent ends)
   std::uint64_t seed = 0;  ///< of every jitter, for tests that repeat a run; 0: a random one
 };
 
