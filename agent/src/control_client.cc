@@ -1,5 +1,7 @@
 #include "control_client.h"
 
+#include <signal.h>
+
 #include <cstdio>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
@@ -124,9 +126,9 @@ Result<HttpResponse> perform(const Call& call, const std::string& socket, bool s
   if (stream) {
     request.timeout = std::chrono::hours(24 * 365);
     request.on_data = [](std::string_view data) {
-      std::fwrite(data.data(), 1, data.size(), stdout);
-      std::fflush(stdout);
-      return true;
+      // False ends it: nobody reads any more (… | head).
+      return std::fwrite(data.data(), 1, data.size(), stdout) == data.size() &&
+             std::fflush(stdout) == 0;
     };
   }
   Result<HttpResponse> result = Error(Errc::kInternal, "cannot call: no answer was delivered");
@@ -173,6 +175,11 @@ int print_answer(const CommandLine& line, const std::string& flag, const HttpRes
 }  // namespace
 
 int run_client(const CommandLine& line, const LoadOptions& options) {
+  // main() blocked what an agent handles; who follows something ends it with Ctrl-C.
+  sigset_t ends;
+  sigemptyset(&ends);
+  for (const int signo : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) sigaddset(&ends, signo);
+  ::sigprocmask(SIG_UNBLOCK, &ends, nullptr);
   const std::string flag = flag_of(line);
   const std::string socket = socket_path(line, options, flag);
   const bool stream = line.command == Command::kEvents || line.command == Command::kFollow;
