@@ -74,7 +74,8 @@ class ManyWatches(unittest.TestCase):
         print(f"at rest: {share:.2%} of a core, {rate:.3f} requests/s per watch, {most} connections, "
               f"{stale.count(0)} watches wait, the others see a change within {max(stale):.0f} s")
         self.assertLessEqual(most, 64)
-        self.assertLess(rate, 0.1)
+        # Those that take turns are asked in one round of 9 s, 0.09 on average; the window may hold two of the rounds.
+        self.assertLess(rate, 0.15)
         self.assertLess(share, 0.2)  # that nothing spins; the goal, 1 %, is for an optimised build and a quiet machine
         self.assertLessEqual(max(stale), 10)
         self.assertGreaterEqual(stale.count(0), 40)
