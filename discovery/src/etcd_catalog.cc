@@ -70,7 +70,7 @@ Watch EtcdCatalog::update(const ServiceSpec& service, Health health, const std::
   }
   if (lease == 0) return put(service, std::move(done));  // better again
   return client_.call("/lease/keepalive", encode_lease(lease),
-                      [this, id = service.id, done = std::move(done)](Result<std::string> body) {
+                      [id = service.id, done = std::move(done)](Result<std::string> body) {
                         const std::string what = "cannot update '" + id + "'";
                         if (!body) return done(std::move(body).error().during(what));
                         auto ttl = decode_keepalive(body.value());
