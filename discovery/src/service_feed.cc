@@ -112,7 +112,12 @@ TimePoint ServiceFeed::next_question(const Snapshot& snapshot, bool changed) {
   holds_back_ = index_ != 0 && (index_ != asked_index_ || now - asked_ >= kWait / 2);
   if (!holds_back_) return asked_ + interval_;
   has_place_ = places_.take(*this);
-  if (!has_place_) return asked_ + Watcher::kPollInterval - random_below(kMinGap);
+  if (!has_place_) {
+    // All began together; from the second question on they are spread over the interval.
+    return asked_ + (std::exchange(in_turn_, true) ? Watcher::kPollInterval
+                                                   : random_below(Watcher::kPollInterval));
+  }
+  in_turn_ = false;
   const bool news = changed || index_ == asked_index_ || now - asked_ >= 10 * kMaxNoiseDelay;
   if (asked_index_ > index_) index_ = 0;  // another life of the catalog, with indexes of its own
   noise_ = news ? 0 : noise_ + 1;

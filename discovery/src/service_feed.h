@@ -61,6 +61,7 @@ class ServiceFeed : public Feed {
   bool waiting_ = false;    ///< a query is held back at the catalog
   bool holds_back_ = true;  ///< the catalog knows how to
   bool has_place_ = false;
+  bool in_turn_ = false;  ///< asked once per interval, at a moment of its own
   bool wants_chance_ = false;
   bool answered_ = false;
   unsigned noise_ = 0;  ///< answers in a row that came for nothing

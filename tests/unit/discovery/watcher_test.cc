@@ -355,6 +355,16 @@ TEST_F(WatcherTest, BeyondThePlacesQueriesTakeTurns) {
   }
 }
 
+TEST_F(WatcherTest, TurnsAreSpreadOverTheInterval) {
+  catalog.places = 4;
+  Watcher many(loop, &catalog, resolver, [](const Change&) {});
+  std::vector<WatchSpec> watches;
+  for (int i = 0; i < 104; ++i) watches.push_back(watch("s" + std::to_string(i)));
+  many.set(watches);
+  loop.advance(20s);
+  for (int second = 0; second < 9; ++second) EXPECT_LE(rate(1s), 50) << second;
+}
+
 TEST_F(WatcherTest, AServiceThatChangesGetsAPlace) {
   catalog.places = 1;
   Watcher two(loop, &catalog, resolver, [this](const Change& change) { note(change); });
