@@ -176,6 +176,7 @@ Watch ConsulCatalog::query(const Query& query, std::uint64_t index, Duration wai
   const auto finish = [this, target, what = "cannot watch '" + query.service + "'",
                        done = std::move(done)](Result<HttpResponse> response) {
     const int status = response ? response.value().status : 0;
+    if (response) multiplexed_ = response.value().multiplexed;
     auto checked = check(std::move(response), what, target);
     // 500 is also what Consul says of a datacenter it cannot reach, or while it has no leader: that
     // question has no answer, but Consul is there, and nothing else must wait for it.

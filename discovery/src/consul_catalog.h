@@ -14,7 +14,10 @@ class ConsulCatalog : public Catalog {
   ConsulCatalog(Reactor& reactor, ConsulSpec spec, std::string name, HttpClient& calls,
                 HttpClient& polls);
 
-  [[nodiscard]] std::size_t max_waiting_queries() const override { return 48; }
+  /// Over HTTP/1.1 each waiting query holds a connection of its own.
+  [[nodiscard]] std::size_t max_waiting_queries() const override {
+    return multiplexed_ ? 1000 : 48;
+  }
   Watch register_service(const ServiceSpec& service, Health health, Done done) override;
   Watch update(const ServiceSpec& service, Health health, const std::string& output,
                Done done) override;
@@ -34,6 +37,7 @@ class ConsulCatalog : public Catalog {
   TokenFile token_file_;
   HttpClient& calls_;
   HttpClient& polls_;
+  bool multiplexed_ = false;  ///< as the last answer to a query came
 };
 
 }  // namespace containerpilot::discovery

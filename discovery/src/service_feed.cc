@@ -25,18 +25,28 @@ constexpr Duration kMaxTroubleDelay = Availability::kMaxDelay;
 
 }  // namespace
 
+std::vector<ServiceFeed*>::iterator WaitingPlaces::oldest() {
+  return std::min_element(holders_.begin(), holders_.end(),
+                          [](const ServiceFeed* a, const ServiceFeed* b) {
+                            return a->last_change() < b->last_change();
+                          });
+}
+
 bool WaitingPlaces::take(ServiceFeed& feed) {
+  const std::size_t places = catalog_ == nullptr ? 0 : catalog_->max_waiting_queries();
+  while (holders_.size() > places) {  // there were more once
+    ServiceFeed* const loser = *oldest();
+    leave(*loser);
+    loser->lose_place();
+  }
   if (std::find(holders_.begin(), holders_.end(), &feed) != holders_.end()) return true;
-  if (holders_.size() < places_) {
+  if (holders_.size() < places) {
     holders_.push_back(&feed);
     return true;
   }
-  const auto oldest = std::min_element(holders_.begin(), holders_.end(),
-                                       [](const ServiceFeed* a, const ServiceFeed* b) {
-                                         return a->last_change() < b->last_change();
-                                       });
-  if (oldest == holders_.end() || (*oldest)->last_change() >= feed.last_change()) return false;
-  ServiceFeed* loser = std::exchange(*oldest, &feed);
+  const auto last = oldest();
+  if (last == holders_.end() || (*last)->last_change() >= feed.last_change()) return false;
+  ServiceFeed* loser = std::exchange(*last, &feed);
   loser->lose_place();
   return true;
 }

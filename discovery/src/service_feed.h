@@ -16,13 +16,16 @@ class ServiceFeed;
 /// service changed last have them.
 class WaitingPlaces {
  public:
-  explicit WaitingPlaces(std::size_t places) : places_(places) {}
+  /// As many places as `catalog` allows at each moment; null: none.
+  explicit WaitingPlaces(const Catalog* catalog) : catalog_(catalog) {}
   /// True when `feed` has a place now; may take it from a feed whose last change is older.
   bool take(ServiceFeed& feed);
   void leave(ServiceFeed& feed);
 
  private:
-  std::size_t places_;
+  std::vector<ServiceFeed*>::iterator oldest();
+
+  const Catalog* catalog_;
   std::vector<ServiceFeed*> holders_;
 };
 

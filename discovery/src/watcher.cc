@@ -50,7 +50,7 @@ class Watcher::Impl {
         catalog_(catalog),
         resolver_(resolver),
         on_change_(std::move(on_change)),
-        places_(catalog == nullptr ? 0 : catalog->max_waiting_queries()) {
+        places_(catalog) {
     if (catalog == nullptr) return;
     outages_seen_ = catalog->availability().outages();
     chance_ = catalog->availability().on_chance([this] { chance(); });

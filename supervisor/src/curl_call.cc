@@ -225,6 +225,9 @@ void CurlCall::set_route(const HttpUrl& url, const std::vector<Address>& address
 
 void CurlCall::set_tls() {
   const HttpTls& tls = request_.tls;
+  // The handshake says whether this server's connections can be shared (HTTP/2): worth waiting for.
+  // Without TLS only an answer would tell, and that may be held back for a minute.
+  if (request_.url.compare(0, 6, "https:") == 0) set(CURLOPT_PIPEWAIT, 1L);
   set(CURLOPT_SSL_VERIFYPEER, tls.verify ? 1L : 0L);
   set(CURLOPT_SSL_VERIFYHOST, tls.verify ? 2L : 0L);
   if (!tls.ca_file.empty() || !tls.ca_path.empty()) {
@@ -318,6 +321,9 @@ Result<HttpResponse> CurlCall::outcome(CURLcode code) {
   long status = 0;
   curl_easy_getinfo(easy_, CURLINFO_RESPONSE_CODE, &status);
   response_.status = static_cast<int>(status);
+  long version = 0;
+  curl_easy_getinfo(easy_, CURLINFO_HTTP_VERSION, &version);
+  response_.multiplexed = version >= CURL_HTTP_VERSION_2_0;
   return std::move(response_);
 }
 

@@ -1,9 +1,11 @@
 #include <curl/curl.h>
 #include <sys/epoll.h>
 
+#include <algorithm>
 #include <deque>
 #include <map>
 #include <mutex>
+#include <set>
 #include <unordered_map>
 #include <vector>
 
@@ -25,6 +27,7 @@ struct Call {
   State state = State::kResolving;
   std::vector<Address> addresses;
   std::unique_ptr<CurlCall> curl;
+  bool shares = false;  // a connection with others
   Watch lookup;
   Watch timeout;
 };
@@ -61,6 +64,7 @@ class Client : public std::enable_shared_from_this<Client> {
   void act(curl_socket_t fd, int events);
   Finished finished_transfers();
   void deliver_data();
+  void note_server(const HttpUrl& url, bool multiplexes);
 
   Reactor& reactor_;
   HostCache hosts_;
@@ -68,6 +72,8 @@ class Client : public std::enable_shared_from_this<Client> {
   CURLM* multi_ = nullptr;
   std::unordered_map<Call*, std::shared_ptr<Call>> calls_;  // all that are not done
   std::unordered_map<CURL*, std::shared_ptr<Call>> running_;
+  std::size_t alone_ = 0;  // of those, how many have a connection to themselves
+  std::set<std::pair<std::string, std::uint16_t>> multiplexing_;  // servers, as last seen
   std::deque<std::shared_ptr<Call>> queue_;
   struct Socket {
     int what = 0;
@@ -86,6 +92,7 @@ Status Client::open() {
   const auto max = static_cast<long>(max_);
   curl_multi_setopt(multi_, CURLMOPT_MAXCONNECTS, max);
   curl_multi_setopt(multi_, CURLMOPT_MAX_TOTAL_CONNECTIONS, max);
+  curl_multi_setopt(multi_, CURLMOPT_MAX_CONCURRENT_STREAMS, 1000L);  // the server has a say, too
   curl_multi_setopt(multi_, CURLMOPT_SOCKETDATA, this);
   curl_multi_setopt(
       multi_, CURLMOPT_SOCKETFUNCTION, +[](CURL*, curl_socket_t fd, int what, void* self, void*) {
@@ -174,9 +181,14 @@ void Client::enqueue(const std::shared_ptr<Call>& call) {
 }
 
 void Client::start_queued() {
-  while (!queue_.empty() && running_.size() < max_) {
-    const std::shared_ptr<Call> call = std::move(queue_.front());
-    queue_.pop_front();
+  const auto may_start = [this](const std::shared_ptr<Call>& call) {
+    call->shares = multiplexing_.contains({call->url.host, call->url.port});
+    return call->shares || alone_ < max_ || call->state != Call::State::kQueued;
+  };
+  for (auto next = queue_.begin();
+       (next = std::find_if(queue_.begin(), queue_.end(), may_start)) != queue_.end();) {
+    const std::shared_ptr<Call> call = std::move(*next);
+    queue_.erase(next);
     if (call->state == Call::State::kQueued) start(call);
   }
 }
@@ -187,6 +199,7 @@ void Client::start(const std::shared_ptr<Call>& call) {
   CURL* const easy = call->curl->easy();
   if (call->curl->setup() == CURLE_OK && curl_multi_add_handle(multi_, easy) == CURLM_OK) {
     running_.emplace(easy, call);
+    if (!call->shares) ++alone_;
     return;
   }
   call->lookup = reactor_.after(Duration(0), [this, weak = std::weak_ptr(call)] {
@@ -199,7 +212,10 @@ void Client::start(const std::shared_ptr<Call>& call) {
 /// pooled.
 void Client::detach(Call& call) {
   if (!call.curl) return;
-  if (running_.erase(call.curl->easy()) > 0) curl_multi_remove_handle(multi_, call.curl->easy());
+  if (running_.erase(call.curl->easy()) > 0) {
+    curl_multi_remove_handle(multi_, call.curl->easy());
+    if (!call.shares) --alone_;
+  }
   call.curl.reset();
 }
 
@@ -280,7 +296,17 @@ void Client::act(curl_socket_t fd, int events) {
   for (const auto& [call, code] : finished) {
     if (call->state != Call::State::kRunning) continue;
     if (code != CURLE_OK && !call->curl->connected()) hosts_.forget(call->url.host, call->url.port);
-    finish(call, call->curl->outcome(code));
+    Result<HttpResponse> outcome = call->curl->outcome(code);
+    if (outcome) note_server(call->url, outcome.value().multiplexed);
+    finish(call, std::move(outcome));
+  }
+}
+
+void Client::note_server(const HttpUrl& url, bool multiplexes) {
+  if (multiplexes) {
+    multiplexing_.emplace(url.host, url.port);
+  } else {
+    multiplexing_.erase({url.host, url.port});
   }
 }
 

@@ -365,6 +365,23 @@ TEST_F(WatcherTest, TurnsAreSpreadOverTheInterval) {
   for (int second = 0; second < 9; ++second) EXPECT_LE(rate(1s), 50) << second;
 }
 
+TEST_F(WatcherTest, PlacesComeAndGoWithWhatTheCatalogAllows) {
+  catalog.places = 4;
+  Watcher many(loop, &catalog, resolver, [](const Change&) {});
+  std::vector<WatchSpec> watches;
+  for (int i = 0; i < 20; ++i) watches.push_back(watch("s" + std::to_string(i)));
+  many.set(watches);
+  loop.advance(1s);
+  EXPECT_EQ(catalog.waiting(), 4u);
+  catalog.places = 1000;
+  loop.advance(10s);
+  EXPECT_EQ(catalog.waiting(), 20u);
+  catalog.places = 4;
+  catalog.drop_waiting();
+  loop.advance(20s);
+  EXPECT_EQ(catalog.waiting(), 4u);
+}
+
 TEST_F(WatcherTest, AServiceThatChangesGetsAPlace) {
   catalog.places = 1;
   Watcher two(loop, &catalog, resolver, [this](const Change& change) { note(change); });

@@ -61,7 +61,7 @@ class Catalog {
 
   [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] Availability& availability() { return availability_; }
-  /// How many queries may wait at the same time; each holds a connection.
+  /// How many queries may wait at the same time; changes with what the catalog turns out to speak.
   [[nodiscard]] virtual std::size_t max_waiting_queries() const = 0;
 
   /// Service and check in one request, with that state. Overwrites an entry of the same id.

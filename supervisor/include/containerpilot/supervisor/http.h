@@ -126,9 +126,11 @@ struct HttpResponse {
   int status = 0;
   Headers headers;
   std::string body;
+  bool multiplexed = false;  ///< its connection carries many calls at once (HTTP/2)
 };
 
-/// Runs HTTP calls on the loop, never blocking it. Calls of one client share a connection pool.
+/// Runs HTTP calls on the loop, never blocking it. Calls of one client share a connection pool;
+/// one too many waits for a connection, unless its server was seen to speak HTTP/2 (over TLS only).
 class HttpClient {
  public:
   using Callback = std::function<void(Result<HttpResponse>)>;
