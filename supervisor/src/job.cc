@@ -67,10 +67,7 @@ bool Job::waits_for(const EventKey& key) const {
 
 void Job::on_event(const Event& event) {
   if (complete()) return;
-  if (phase_ == StopPhase::kHooks && event.key.code == EventCode::kStopped &&
-      hooks_pending_.erase(event.key.source) > 0 && hooks_pending_.empty()) {
-    begin_drain();
-  }
+  if (event.key.code == EventCode::kStopped) hook_done(event.key.source);
   if (state_ == JobState::kStopping || !waits_for(event.key)) return;
   switch (spec_.when.kind) {
     case Trigger::Kind::kAll:

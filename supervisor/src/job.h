@@ -47,6 +47,8 @@ class JobHost {
   /// A line of its output; cheap when nobody follows.
   virtual void printed(const Job& job, std::string_view line) = 0;
   virtual void completed(Job& job) = 0;
+  /// A run for some job's stopping is over, and `hook` waits for the next.
+  virtual void hook_idle(const Job& hook) = 0;
   /// `name` was waited for long enough: it is to stop.
   virtual void abandon_hook(const std::string& name, EventId cause) = 0;
   /// The end of this job ends the agent.
@@ -84,6 +86,8 @@ class Job {
   /// No hooks, no drain: the stop signal now.
   void hurry();
   void kill();
+  /// What it waits for before it stops has been done.
+  void hook_done(const std::string& hook);
   /// The host found that may_signal() may have changed.
   void dependents_gone();
   void enter_maintenance();

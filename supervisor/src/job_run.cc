@@ -228,6 +228,7 @@ void Job::after_run(ExitStatus exit) {
     if (spec_.when.kind == Trigger::Kind::kEach || (ticks(spec_.when) && !budget_.empty())) {
       log(exit.success() ? LogLevel::kDebug : LogLevel::kInfo, "supervisor", ended);
       set_state(JobState::kWaiting);
+      if (is_stop_hook()) ctx_.host.hook_idle(*this);
       return;
     }
   }

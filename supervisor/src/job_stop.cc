@@ -45,6 +45,11 @@ void Job::stop(EventId cause) {
   });
 }
 
+void Job::hook_done(const std::string& hook) {
+  if (phase_ == StopPhase::kHooks && hooks_pending_.erase(hook) > 0 && hooks_pending_.empty())
+    begin_drain();
+}
+
 void Job::begin_drain() {
   phase_ = StopPhase::kDrain;
   cancel({&stop_timer_, &watchdog_});

@@ -79,6 +79,11 @@ class Supervisor::Impl final : public JobHost {
   void state_changed(Job& job) override;
   void printed(const Job& job, std::string_view line) override;
   void completed(Job& job) override;
+  void hook_idle(const Job& hook) override {
+    for (const auto* list : {&jobs_, &retiring_}) {
+      for (const auto& job : *list) job->hook_done(hook.spec().name);
+    }
+  }
   void abandon_hook(const std::string& name, EventId cause) override {
     if (const auto hook = find(name)) hook.value()->stop(cause);
   }

@@ -137,6 +137,17 @@ TEST_F(SupervisorTest, FailuresInARowBackOff) {
   EXPECT_TRUE(supervisor_->job("app")->crash_loop);
 }
 
+TEST_F(SupervisorTest, AHookForEachStoppingHoldsItUpForOneRunOnly) {
+  run({job("app"), job_when("hook", Trigger::Kind::kEach, EventCode::kStopping, "app"), job("b")});
+  launcher_.finish("app");
+  ASSERT_EQ(launcher_.starts("hook"), 1);
+  EXPECT_EQ(state("app"), JobState::kStopping);
+  launcher_.finish("hook");
+  EXPECT_EQ(state("app"), JobState::kComplete);
+  shutdown();
+  EXPECT_EQ(exit_code_, 0);
+}
+
 TEST_F(SupervisorTest, ALoopOfGoodRunsIsPaced) {
   JobSpec spec = job("loop");
   spec.restarts.limit.count = Limit::kUnlimited;
