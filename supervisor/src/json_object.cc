@@ -1,6 +1,6 @@
 #include "json_object.h"
 
-#include "utf8.h"
+#include "containerpilot/supervisor/utf8.h"
 
 namespace containerpilot::detail {
 

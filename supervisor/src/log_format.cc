@@ -9,8 +9,8 @@
 #include <cstdlib>
 #include <vector>
 
+#include "containerpilot/supervisor/utf8.h"
 #include "json_object.h"
-#include "utf8.h"
 
 namespace containerpilot::detail {
 

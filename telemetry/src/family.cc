@@ -6,6 +6,7 @@
 #include <cmath>
 #include <utility>
 
+#include "containerpilot/supervisor/utf8.h"
 #include "containerpilot/telemetry/number.h"
 #include "names.h"
 
@@ -145,7 +146,7 @@ Result<std::shared_ptr<Series>> Family::series(const Labels& labels) {
                        "': letters, digits and '_' are accepted, not starting with a digit "
                        "or '__', and neither 'le' nor 'quantile' where the type needs them");
     }
-    if (!valid_utf8(value)) {
+    if (!is_valid_utf8(value)) {
       return Error(Errc::kInvalid, "cannot use the value of label '" + label + "' of '" + name_ +
                                        "': it is not UTF-8");
     }

@@ -11,7 +11,6 @@ namespace containerpilot::telemetry {
 bool legal_metric_name(std::string_view name);
 /// [a-zA-Z_][a-zA-Z0-9_]*, not starting with "__". Source: Prometheus data model.
 bool legal_label_name(std::string_view name);
-bool valid_utf8(std::string_view text);
 
 /// `{a="b",c="d"}`, values escaped; empty for no labels. `constant` holds for names not in
 /// `labels`.

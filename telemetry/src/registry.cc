@@ -6,6 +6,7 @@
 #include <mutex>
 #include <shared_mutex>
 
+#include "containerpilot/supervisor/utf8.h"
 #include "family.h"
 #include "gzip.h"
 #include "names.h"
@@ -58,14 +59,14 @@ Status check(const MetricSpec& metric) {
     return invalid(
         "a name is made of letters, digits, '_' and ':' and does not start with a digit");
   }
-  if (!valid_utf8(metric.help)) return invalid("help is not UTF-8");
+  if (!is_valid_utf8(metric.help)) return invalid("help is not UTF-8");
   for (const auto& [label, value] : metric.labels) {
     if (!legal_label_name(label) || label == "le" || label == "quantile") {
       return invalid("'" + label +
                      "' cannot be a label; letters, digits and '_' are accepted, not starting "
                      "with a digit or '__', and neither 'le' nor 'quantile'");
     }
-    if (!valid_utf8(value)) return invalid("the value of label '" + label + "' is not UTF-8");
+    if (!is_valid_utf8(value)) return invalid("the value of label '" + label + "' is not UTF-8");
   }
   if (metric.type == MetricType::kHistogram) {
     const auto& buckets = metric.buckets;

@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "containerpilot/supervisor/utf8.h"
 #include "containerpilot/telemetry/number.h"
 #include "names.h"
 
@@ -104,7 +105,7 @@ bool parse_labels(LineCursor& line, Labels& labels) {
     line.skip_blanks();
     if (!line.take('"')) return false;
     auto value = line.quoted();
-    if (!value || !valid_utf8(*value)) return false;
+    if (!value || !is_valid_utf8(*value)) return false;
     if (!labels.emplace(raw, std::move(*value)).second) return false;
     line.skip_blanks();
     if (line.take(',')) continue;
@@ -157,7 +158,7 @@ void parse_comment(std::string_view text, std::map<std::string, Declared>& decla
   line.skip_blanks();
   if (keyword == "TYPE") {
     declared[name].type = line.rest();
-  } else if (valid_utf8(line.rest())) {
+  } else if (is_valid_utf8(line.rest())) {
     declared[name].help = unescape_help(line.rest());
   }
 }

@@ -12,52 +12,21 @@ bool matches(const RE2& category, char32_t rune) {
   return RE2::FullMatch(text, category);
 }
 
-bool is_unicode_space(char32_t rune) {
-  switch (rune) {
-    case '\t':
-    case '\n':
-    case '\v':
-    case '\f':
-    case '\r':
-    case ' ':
-    case 0x85:
-    case 0xA0:
-    case 0x1680:
-    case 0x2028:
-    case 0x2029:
-    case 0x202F:
-    case 0x205F:
-    case 0x3000:
-      return true;
-    default:
-      return rune >= 0x2000 && rune <= 0x200A;
-  }
+bool is_space(char32_t rune) {
+  return (rune >= '\t' && rune <= '\r') || rune == 0x85 || rune == 0x2028 || rune == 0x2029 ||
+         is_space_separator(rune);
 }
 
 }  // namespace
 
 Rune decode_rune(std::string_view text) {
+  const std::size_t size = utf8_length(text);
+  if (size == 0) return {};
   const auto lead = static_cast<unsigned char>(text[0]);
-  if (lead < 0x80) return {lead, 1, true};
-  std::size_t size = 0;
-  char32_t value = 0;
-  if (lead >= 0xC2 && lead <= 0xDF) {
-    size = 2;
-    value = lead & 0x1FU;
-  } else if ((lead & 0xF0) == 0xE0) {
-    size = 3;
-    value = lead & 0x0FU;
-  } else if (lead >= 0xF0 && lead <= 0xF4) {
-    size = 4;
-    value = lead & 0x07U;
+  char32_t value = size == 1 ? lead : lead & (0x7FU >> size);
+  for (const char c : text.substr(1, size - 1)) {
+    value = (value << 6) | (static_cast<unsigned char>(c) & 0x3FU);
   }
-  if (size == 0 || text.size() < size) return {};
-  for (std::size_t i = 1; i < size; ++i) {
-    if (!is_continuation(text[i])) return {};
-    value = (value << 6) | (static_cast<unsigned char>(text[i]) & 0x3FU);
-  }
-  const bool overlong = (size == 3 && value < 0x800) || (size == 4 && value < 0x10000);
-  if (overlong || !is_valid_rune(value)) return {};
   return {value, size, true};
 }
 
@@ -65,15 +34,6 @@ std::size_t count_runes(std::string_view text) {
   std::size_t count = 0;
   for (; !text.empty(); ++count) text.remove_prefix(decode_rune(text).size);
   return count;
-}
-
-bool is_valid_utf8(std::string_view text) {
-  while (!text.empty()) {
-    const Rune rune = decode_rune(text);
-    if (!rune.valid) return false;
-    text.remove_prefix(rune.size);
-  }
-  return true;
 }
 
 std::string to_valid_utf8(std::string_view text) {
@@ -126,17 +86,22 @@ bool is_printable(char32_t rune) {
   return matches(kPrintable, rune);
 }
 
+bool is_space_separator(char32_t rune) {
+  return rune == ' ' || rune == 0xA0 || rune == 0x1680 || (rune >= 0x2000 && rune <= 0x200A) ||
+         rune == 0x202F || rune == 0x205F || rune == 0x3000;
+}
+
 std::string_view trim_space(std::string_view text) {
   while (!text.empty()) {
     const Rune first = decode_rune(text);
-    if (!is_unicode_space(first.value)) break;
+    if (!is_space(first.value)) break;
     text.remove_prefix(first.size);
   }
   while (!text.empty()) {
     std::size_t start = text.size() - 1;
     while (start > 0 && text.size() - start < 4 && is_continuation(text[start])) --start;
     const Rune last = decode_rune(text.substr(start));
-    if (start + last.size != text.size() || !is_unicode_space(last.value)) break;
+    if (start + last.size != text.size() || !is_space(last.value)) break;
     text.remove_suffix(last.size);
   }
   return text;

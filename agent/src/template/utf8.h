@@ -4,6 +4,8 @@
 #include <string>
 #include <string_view>
 
+#include "containerpilot/supervisor/utf8.h"
+
 namespace containerpilot::agent::tmpl {
 
 inline constexpr char32_t kReplacementRune = 0xFFFD;
@@ -20,7 +22,6 @@ struct Rune {
 Rune decode_rune(std::string_view text);
 /// Code points, an invalid byte counting as one.
 std::size_t count_runes(std::string_view text);
-bool is_valid_utf8(std::string_view text);
 /// Each invalid byte replaced by U+FFFD.
 std::string to_valid_utf8(std::string_view text);
 /// False for surrogates and values beyond U+10FFFF.
@@ -32,6 +33,8 @@ void append_rune(std::string& out, char32_t rune);
 bool is_letter(char32_t rune);
 bool is_digit(char32_t rune);
 bool is_printable(char32_t rune);
+/// Unicode category Zs.
+bool is_space_separator(char32_t rune);
 /// Without Unicode white space at both ends.
 std::string_view trim_space(std::string_view text);
 

@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <string_view>
 
-namespace containerpilot::detail {
+namespace containerpilot {
 
 /// Length of the valid UTF-8 sequence `text` begins with, 0 if there is none (RFC 3629: no overlong
 /// forms, no surrogates, nothing beyond U+10FFFF). `text` is not empty. Pure.
@@ -28,4 +28,13 @@ inline std::size_t utf8_length(std::string_view text) {
   return 0;
 }
 
-}  // namespace containerpilot::detail
+inline bool is_valid_utf8(std::string_view text) {
+  while (!text.empty()) {
+    const std::size_t length = utf8_length(text);
+    if (length == 0) return false;
+    text.remove_prefix(length);
+  }
+  return true;
+}
+
+}  // namespace containerpilot
