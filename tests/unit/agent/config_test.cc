@@ -13,35 +13,20 @@
 
 #include "config/compatibility.h"
 #include "containerpilot/agent/version.h"
+#include "load.h"
 #include "support/temp_dir.h"
 
 namespace containerpilot::agent {
 namespace {
 
 using namespace std::chrono_literals;
+using test::load;
+using test::messages;
+using test::options;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Pair;
-
-LoadOptions options() {
-  LoadOptions out;
-  out.addresses = {{"eth0", "192.0.2.2"}, {"lo", "127.0.0.1"}};
-  out.hostname = "h";
-  return out;
-}
-
-std::string messages(const LoadResult& result) {
-  std::string out;
-  for (const Problem& problem : result.errors) out += one_line(problem) + "\n";
-  return out;
-}
-
-Plan load(const std::string& text, const LoadOptions& with = options()) {
-  LoadResult result = load_config({"", text, false}, with);
-  EXPECT_TRUE(result.plan) << messages(result);
-  return result.plan ? *result.plan : Plan();
-}
 
 std::string refusal(const std::string& text, const LoadOptions& with = options()) {
   const LoadResult result = load_config({"", text, false}, with);

@@ -13,22 +13,14 @@
 #include "config/v3_config.h"
 #include "containerpilot/agent/config.h"
 #include "containerpilot/agent/version.h"
-#include "support/vectors.h"
+#include "support/json_vectors.h"
 
 namespace containerpilot::agent {
 namespace {
 
 using nlohmann::json;
-
-std::optional<json> test_vectors(const std::string& name) {
-  const std::string text = test::read_bytes(test::vectors_folder() / name);
-  return text.empty() ? std::nullopt : std::optional(json::parse(text));
-}
-
-std::string vector_input(const json& vector) {
-  if (vector.contains("in")) return vector["in"].get<std::string>();
-  return test::base64_decode(vector["in_b64"].get<std::string>());
-}
+using test::json_vectors;
+using test::vector_input;
 
 /// A value parsed from JSON5 text, with everything needed to decode it.
 struct Parsed {
@@ -316,7 +308,7 @@ json comparable_config(json expected) {
 }
 
 TEST(Duration, AgreesWithEveryVector) {
-  const std::optional<json> vectors = test_vectors("duration.json");
+  const std::optional<json> vectors = json_vectors("duration.json");
   if (!vectors) GTEST_SKIP() << "SKIPPED: no vectors in " << test::vectors_folder();
   for (const json& vector : *vectors) {
     if (vector.contains("extension") || vector.contains("optional")) continue;

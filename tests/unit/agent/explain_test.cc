@@ -7,26 +7,15 @@
 #include <string>
 #include <vector>
 
-#include "containerpilot/agent/config.h"
+#include "load.h"
 
 namespace containerpilot::agent {
 namespace {
 
+using test::load;
+using test::options;
 using testing::HasSubstr;
 using testing::Not;
-
-LoadOptions options() {
-  LoadOptions out;
-  out.addresses = {{"eth0", "192.0.2.2"}, {"lo", "127.0.0.1"}};
-  out.hostname = "h";
-  return out;
-}
-
-Plan load(const std::string& text, const LoadOptions& with = options()) {
-  LoadResult result = load_config({"", text, false}, with);
-  EXPECT_TRUE(result.plan) << (result.errors.empty() ? "" : with_excerpt(result.errors[0]));
-  return result.plan ? *result.plan : Plan();
-}
 
 constexpr const char* kExample = R"({
   consul: { address: "consul:8500", token: "8c1f-secret" },

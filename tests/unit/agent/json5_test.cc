@@ -7,22 +7,14 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "support/vectors.h"
+#include "support/json_vectors.h"
 
 namespace containerpilot::agent {
 namespace {
 
 using nlohmann::json;
-
-std::optional<json> test_vectors(const std::string& name) {
-  const std::string text = test::read_bytes(test::vectors_folder() / name);
-  return text.empty() ? std::nullopt : std::optional(json::parse(text));
-}
-
-std::string vector_input(const json& vector) {
-  if (vector.contains("in")) return vector["in"].get<std::string>();
-  return test::base64_decode(vector["in_b64"].get<std::string>());
-}
+using test::json_vectors;
+using test::vector_input;
 
 json to_json(const Node& node) {
   switch (node.kind) {
@@ -65,7 +57,7 @@ std::optional<std::string> parse_error(const std::string& text) {
 }
 
 TEST(Json5, AgreesWithEveryVector) {
-  const std::optional<json> vectors = test_vectors("json5.json");
+  const std::optional<json> vectors = json_vectors("json5.json");
   if (!vectors) GTEST_SKIP() << "SKIPPED: no vectors in " << test::vectors_folder();
   for (const json& vector : *vectors) {
     SCOPED_TRACE(vector["id"].get<std::string>());
