@@ -33,38 +33,6 @@ def quickstart():
             yield agent
 
 
-@contextlib.contextmanager
-def prometheus(target_url):
-    """Debian's Prometheus, told by HTTP service discovery what to scrape; yields a query function."""
-    port = harness.free_port()
-    with tempfile.TemporaryDirectory(prefix="containerpilot-prometheus-") as folder:
-        config = pathlib.Path(folder, "prometheus.yml")
-        config.write_text(f"""
-global: {{ scrape_interval: 500ms, scrape_timeout: 500ms }}
-scrape_configs:
-  - job_name: containerpilot
-    http_sd_configs:
-      - {{ url: "{target_url}", refresh_interval: 500ms }}
-""")
-        with open(pathlib.Path(folder, "log"), "wb") as log:
-            server = subprocess.Popen(
-                ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={folder}/data",
-                 f"--web.listen-address=127.0.0.1:{port}"], stdout=log, stderr=log, cwd=folder)
-
-        def query(expression):
-            """The value of the first series of the answer, None when there is none."""
-            answer = harness.http_call(f"http://127.0.0.1:{port}/api/v1/query?query={expression}").json
-            result = answer["data"]["result"]
-            return float(result[0]["value"][1]) if result else None
-        try:
-            harness.until(lambda: harness.http_call(f"http://127.0.0.1:{port}/-/ready").status == 200,
-                          "Prometheus", timeout=30)
-            yield query
-        finally:
-            server.terminate()
-            server.wait(20)
-
-
 class StatusFollower(threading.Thread):
     """Records every status the catalog gives a service, by blocking queries."""
 
@@ -86,7 +54,10 @@ class StatusFollower(threading.Thread):
 
 class Quickstart(unittest.TestCase):
     def test_nginx_is_supervised_registered_sensed_and_scraped(self):
-        with quickstart() as agent, prometheus(agent.telemetry + "/sd/prometheus") as query:
+        with quickstart() as agent, harness.Prometheus([{
+                "job_name": "containerpilot", "http_sd_configs": [
+                    {"url": agent.telemetry + "/sd/prometheus", "refresh_interval": "500ms"}]}]) as prometheus:
+            query = prometheus.value
             self.assertEqual(harness.http_call(agent.web).text, "hello from nginx\n")
             passing = harness.http_call(agent.catalog + "/v1/health/service/web?passing=1").json
             self.assertEqual(len(passing), 1)
