@@ -75,8 +75,9 @@ int look(const CommandLine& line, const LoadOptions& options) {
     return loaded.plan ? 0 : 1;
   }
   if (const int code = print_problems(loaded); code != 0) return code;
-  const auto explain = line.json ? explain_json : explain_text;
-  std::fputs(explain(*loaded.plan, options.addresses).c_str(), stdout);
+  const std::string report = line.json ? explain_json(*loaded.plan, options.addresses)
+                                       : explain_text(*loaded.plan, options.addresses);
+  std::fputs(report.c_str(), stdout);
   return 0;
 }
 
@@ -155,12 +156,19 @@ int fail(const Error& error) {
   return 1;
 }
 
+/// At level debug: what the configuration came to, as -explain shows it.
+void log_plan(const LoadResult& loaded, const LoadOptions& options) {
+  if (!loaded.plan || !log_enabled(LogLevel::kDebug)) return;
+  log_debug("agent", "loaded config: " + explain_json(*loaded.plan, options.addresses, -1));
+}
+
 int run_agent(const CommandLine& line, LoadOptions options, Environment environment) {
   const std::vector<ConfigSource> sources = config_sources(line.configs);
   LoadResult loaded = load_config(sources, options);
   if (const int code = print_problems(loaded); code != 0) return code;
   if (const Status status = configure_log(loaded.plan->logging); !status)
     return fail(status.error());
+  log_plan(loaded, options);
 
   auto reactor = EpollReactor::create();
   if (!reactor) return fail(reactor.error());
@@ -177,7 +185,9 @@ int run_agent(const CommandLine& line, LoadOptions options, Environment environm
     again.environment = current.all();
     if (auto addresses = discovery::list_addresses())
       again.addresses = std::move(addresses).value();
-    return load_config(sources, again);
+    LoadResult result = load_config(sources, again);
+    log_plan(result, again);
+    return result;
   };
   App app(*reactor.value(), *launcher.value(), *resolver.value(), *http.value(),
           std::move(environment), options.hostname, load);

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Starting, stopping and ending of the agent, not as PID 1."""
+import json
 import os
 import pathlib
 import signal
@@ -94,6 +95,17 @@ class Children(unittest.TestCase):
         with harness.Agent({"jobs": [{"name": "show", "exec": ["sh", "-c", "cat; echo pid=$CONTAINERPILOT_PID."]},
                                      {"name": "stay", "exec": SLEEPER}]}) as agent:
             agent.wait_log(rf"pid={agent.pid}\.")
+
+    def test_level_debug_shows_the_loaded_configuration_without_its_secrets(self):
+        code, log = harness.run_to_end({
+            "consul": {"address": "127.0.0.1:1", "token": "c0ffee-secret"}, "logging": {"level": "debug"},
+            "jobs": [{"name": "one", "exec": ["true"], "env": {"DB_PASSWORD": "hunter2"}}]})
+        self.assertEqual(code, 0)
+        line = next(line for line in log.splitlines() if "loaded config: {" in line)
+        plan = json.loads(line.partition("loaded config: ")[2])
+        self.assertEqual([job["name"] for job in plan["jobs"]], ["one"])
+        self.assertNotIn("hunter2", log)
+        self.assertNotIn("c0ffee", log)
 
     def test_output_lines_keep_their_order_and_the_last_needs_no_newline(self):  # lost in 3.8.0 (D13)
         _, log = harness.run_to_end({"jobs": [{"name": "talk", "exec": ["printf", "first\\nsecond\\nthird"]}]})

@@ -104,7 +104,7 @@ void mask_strings(Json& value, const Plan& plan) {
 }  // namespace
 
 std::string explain_json(const Plan& plan,
-                         const std::vector<discovery::InterfaceAddress>& addresses) {
+                         const std::vector<discovery::InterfaceAddress>& addresses, int indent) {
   Json out = {{"generation", static_cast<int>(plan.generation)},
               {"catalog", catalog_text(plan.catalog)},
               {"controlSocket", plan.control_socket},
@@ -133,7 +133,9 @@ std::string explain_json(const Plan& plan,
   }
   mask_strings(out, plan);
   // Bytes that are not UTF-8 (from arguments) become U+FFFD instead of an exception.
-  return out.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  std::string text = out.dump(indent, ' ', false, Json::error_handler_t::replace);
+  if (indent >= 0) text += "\n";
+  return text;
 }
 
 }  // namespace containerpilot::agent

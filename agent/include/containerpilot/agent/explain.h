@@ -16,8 +16,9 @@ namespace containerpilot::agent {
 std::string explain_text(const Plan& plan,
                          const std::vector<discovery::InterfaceAddress>& addresses);
 
-/// The same as JSON, indented, ending in a newline. Durations are strings ("1m30s").
+/// The same as JSON, `indent` spaces per level and ending in a newline; -1: all in one line, with
+/// none. Durations are strings ("1m30s").
 std::string explain_json(const Plan& plan,
-                         const std::vector<discovery::InterfaceAddress>& addresses);
+                         const std::vector<discovery::InterfaceAddress>& addresses, int indent = 2);
 
 }  // namespace containerpilot::agent
