@@ -155,8 +155,9 @@ SupervisorHooks App::supervisor_hooks() {
       catalog_->withdraw(job, std::move(done));
     }
   };
-  hooks.run_environment = [this](EventId cause, std::vector<std::string>& environment) {
-    catalog_->describe_change(cause, environment);
+  hooks.run_environment = [this](const std::vector<Event>& why,
+                                 std::vector<std::string>& environment) {
+    catalog_->describe_change(why, environment);
   };
   hooks.started = [this](const JobStatus&) { changed(); };
   hooks.exited = [this](const JobStatus& job, ExitStatus exit, Duration ran) {
@@ -257,7 +258,7 @@ void App::on_signal(int signo, const std::string& name) {
 
 void App::on_event(const Event& event) {
   metrics_.on_event(event);
-  feed_.publish("event", event_json(event));
+  if (server_) feed_.publish("event", event_json(event));
   if (pre_start_ && event.key == pre_start_succeeded(*pre_start_)) begin_periodic();
   changed();
 }
@@ -486,7 +487,6 @@ StatusInput App::status_input() const {
          instances ? std::optional(static_cast<unsigned>(*instances)) : std::nullopt});
   }
   return {.plan = plan_,
-          .bus = bus_,
           .jobs = supervisor_.jobs(),
           .entries = catalog_->entries(),
           .watches = catalog_->watches(),

@@ -154,8 +154,9 @@ void CatalogLink::withdraw_telemetry() {
   if (registrar_ && telemetry_) registrar_->withdraw(telemetry_->id, kWithdrawBound, [] {});
 }
 
-void CatalogLink::describe_change(EventId cause, std::vector<std::string>& environment) {
-  changes_.describe(bus_.chain(cause), environment);
+void CatalogLink::describe_change(const std::vector<Event>& why,
+                                  std::vector<std::string>& environment) {
+  changes_.describe(why, environment);
 }
 
 void CatalogLink::shutdown(std::function<void()> done) {

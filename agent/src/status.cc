@@ -30,7 +30,7 @@ Json event_object(const Event& event) {
   return object;
 }
 
-void add_job_details(Json& entry, const JobStatus& job, const EventBus& bus) {
+void add_job_details(Json& entry, const JobStatus& job) {
   entry["State"] = job_state_name(job.state);
   entry["Since"] = format_time(job.since);
   if (job.pid != 0) entry["Pid"] = job.pid;
@@ -59,9 +59,10 @@ void add_job_details(Json& entry, const JobStatus& job, const EventBus& bus) {
     }
     entry["Check"] = std::move(check);
   }
+  if (!job.why || job.why->empty()) return;
   Json why = Json::array();
-  for (const Event& event : bus.chain(job.cause)) why.push_back(event_object(event));
-  if (!why.empty()) entry["Why"] = std::move(why);
+  for (const Event& event : *job.why) why.push_back(event_object(event));
+  entry["Why"] = std::move(why);
 }
 
 // Empty lists are null, as they always were.
@@ -72,7 +73,7 @@ Json jobs_of(const StatusInput& input) {
   for (const JobStatus& job : input.jobs) {
     if (job.advertised) continue;
     Json entry = {{"Name", job.name}, {"Status", job_health_name(job.health)}};
-    add_job_details(entry, job, input.bus);
+    add_job_details(entry, job);
     jobs.push_back(std::move(entry));
   }
   return list_or_null(std::move(jobs));
@@ -89,7 +90,7 @@ Json services_of(const StatusInput& input) {
       entry["Port"] = plan.advertise->service.port;
     }
     entry["Status"] = job_health_name(job.health);
-    add_job_details(entry, job, input.bus);
+    add_job_details(entry, job);
     services.push_back(std::move(entry));
   }
   if (input.plan.telemetry && input.plan.telemetry->advertise) {

@@ -24,7 +24,6 @@ struct ScalingState {
 /// All that /status is made of.
 struct StatusInput {
   const Plan& plan;
-  const EventBus& bus;
   std::vector<JobStatus> jobs;
   std::vector<discovery::EntryState> entries;
   std::vector<discovery::WatchState> watches;

@@ -37,8 +37,9 @@ std::vector<std::string> Environment::to_strings() const {
   std::vector<std::string> result;
   result.reserve(vars_.size());
   for (const auto& [name, value] : vars_) {
-    result.push_back(name);
-    result.back().append("=").append(value);
+    std::string& entry = result.emplace_back();
+    entry.reserve(name.size() + 1 + value.size());
+    entry.append(name).append("=").append(value);
   }
   return result;
 }

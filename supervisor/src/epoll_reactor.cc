@@ -287,8 +287,8 @@ void Loop::run_signals() {
   std::array<signalfd_siginfo, 16> raw;
   while (true) {
     const ssize_t size = ::read(signal_fd_.get(), raw.data(), sizeof raw);
-    if (size <= 0) break;
-    for (std::size_t i = 0; i < static_cast<std::size_t>(size) / sizeof raw[0]; ++i) {
+    const std::size_t count = size <= 0 ? 0 : static_cast<std::size_t>(size) / sizeof raw[0];
+    for (std::size_t i = 0; i < count; ++i) {
       const siginfo_t info = to_siginfo(raw[i]);
       if (info.si_signo == SIGCHLD) {
         child = info;
@@ -296,6 +296,7 @@ void Loop::run_signals() {
         others.push_back(info);
       }
     }
+    if (count < raw.size()) break;  // what comes now wakes the next turn
   }
   for (const siginfo_t& info : others) call_signal_watches(info);
   if (child) call_signal_watches(*child);

@@ -54,13 +54,27 @@ void EventBus::deliver() {
   }
 }
 
-std::vector<Event> EventBus::chain(EventId id) const {
+const Event* EventBus::find(EventId id) const {
+  // Ids follow one another, from the oldest in history to the newest in the queue.
+  const EventId oldest = next_event_ - queue_.size() - history_.size();
+  if (id < oldest || id >= next_event_) return nullptr;
+  const auto index = static_cast<std::size_t>(id - oldest);
+  return index < history_.size() ? &history_[index] : &queue_[index - history_.size()];
+}
+
+std::vector<Event> EventBus::chain(EventId id, const std::vector<Event>& known) const {
   std::vector<Event> result;
-  for (auto it = history_.rbegin(); it != history_.rend() && id != 0; ++it) {
-    if (it->id != id) continue;
-    result.push_back(*it);
-    id = it->cause;  // a cause is always older, so one walk backwards finds them all
+  while (id != 0) {
+    if (!known.empty() && id == known.front().id) {
+      result.insert(result.end(), known.begin(), known.end());
+      break;
+    }
+    const Event* const event = find(id);
+    if (event == nullptr) break;
+    result.push_back(*event);
+    id = event->cause;
   }
+  if (result.size() > kMaxChain) result.erase(result.begin() + kMaxChain - 1, result.end() - 1);
   return result;
 }
 

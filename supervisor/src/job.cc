@@ -181,7 +181,7 @@ std::vector<std::string> Job::run_environment() const {
         std::chrono::duration_cast<std::chrono::microseconds>(spec_.health->watchdog);
     environment.push_back("WATCHDOG_USEC=" + std::to_string(limit.count()));
   }
-  if (ctx_.host.hooks().run_environment) ctx_.host.hooks().run_environment(cause_, environment);
+  if (ctx_.host.hooks().run_environment) ctx_.host.hooks().run_environment(*why_, environment);
   return environment;
 }
 
@@ -215,6 +215,7 @@ JobStatus Job::status() const {
   status.note = note_;
   status.suppressed_lines = rate_.suppressed();
   status.cause = cause_;
+  status.why = why_;
   status.check = last_check_;
   return status;
 }

@@ -128,6 +128,7 @@ class Job {
   void run_ended(ExitStatus exit);
   void after_run(ExitStatus exit);
   void restart_after(Duration delay, EventId cause);
+  void set_cause(EventId cause);
   void on_tick();
   void queue_or_start(EventId cause);
   void end_run();  // stop signal to a run, SIGKILL after the stop timeout
@@ -213,6 +214,7 @@ class Job {
   std::uint64_t starts_ = 0;
   std::uint64_t restarts_ = 0;
   EventId cause_ = 0;
+  std::shared_ptr<const std::vector<Event>> why_ = std::make_shared<std::vector<Event>>();
   EventId run_event_ = 0;  // the exit event of the last run
   std::optional<ExitStatus> last_exit_;
   std::string last_start_error_;

@@ -24,7 +24,7 @@ Duration jittered(Duration delay, std::minstd_rand& random) {
 void Job::start_run(EventId cause) {
   cancel({&wait_timer_, &restart_timer_, &run_timeout_, &kill_timer_});
   next_start_.reset();
-  cause_ = cause;
+  set_cause(cause);
   timed_out_ = restart_requested_ = ended_by_condition_ = false;
   ready_ = false;
   note_.clear();
@@ -82,14 +82,20 @@ void Job::start_run(EventId cause) {
   start_health();
 }
 
+// Kept with the job: the bus forgets after some thousand events, a job may run for months.
+void Job::set_cause(EventId cause) {
+  if (cause == cause_) return;
+  cause_ = cause;
+  why_ = std::make_shared<const std::vector<Event>>(ctx_.bus.chain(cause, *why_));
+}
+
 std::string Job::describe_cause() const {
   const bool first_at_once =
       spec_.when.kind == Trigger::Kind::kInterval && spec_.when.first_run_at_once && starts_ == 1;
   if (ticks(spec_.when) && cause_ == last_trigger_ && !first_at_once) {
     return spec_.when.kind == Trigger::Kind::kInterval ? ", by its interval" : ", by its schedule";
   }
-  const std::vector<Event> why = ctx_.bus.chain(cause_);
-  return why.empty() ? "" : ", because of " + describe_event(why.front());
+  return why_->empty() ? "" : ", because of " + describe_event(why_->front());
 }
 
 void Job::tell_pid(pid_t pid) {
@@ -282,7 +288,7 @@ Status Job::signal(int signo) {
 
 void Job::restart(EventId cause) {
   if (complete() || state_ == JobState::kStopping) return;
-  cause_ = cause;
+  set_cause(cause);
   if (process_) {
     restart_requested_ = true;
     end_run();

@@ -15,9 +15,9 @@
 namespace containerpilot {
 
 namespace {
-// Batches are written in pieces no larger than this, so that congestion ends as soon as there is
-// room.
-constexpr std::size_t kPiece = 64 * 1024;
+// Lines that follow one another within this time are written together: in a rush of short runs
+// every line would otherwise wake the writer.
+constexpr auto kGather = std::chrono::milliseconds(5);
 constexpr std::size_t kSpareCapacity = 256 * 1024;
 }  // namespace
 
@@ -35,6 +35,7 @@ std::string& LogWriter::open_batch(const std::shared_ptr<LogFile>& file) {
 
 void LogWriter::run() {
   std::unique_lock lock(mutex_);
+  std::chrono::steady_clock::time_point together{};
   while (true) {
     while (batches_.empty()) {
       drained_.notify_all();
@@ -42,11 +43,17 @@ void LogWriter::run() {
       wake_.wait(lock);
       idle_ = false;
     }
+    if (pending_.load(std::memory_order_relaxed) < kPiece && !flushing_) {
+      gathering_ = true;
+      wake_.wait_until(lock, together, [this] { return !gathering_; });
+      gathering_ = false;
+    }
     Batch batch = std::move(batches_.front());
     batches_.pop_front();
     lock.unlock();
     write_out(batch);
     batch.text.clear();
+    together = std::chrono::steady_clock::now() + kGather;
     lock.lock();
     if (batch.text.capacity() <= kSpareCapacity) spare_ = std::move(batch.text);
   }
@@ -77,8 +84,13 @@ void LogWriter::write_out(Batch& batch) {
 
 bool LogWriter::flush() {
   std::unique_lock lock(mutex_);
-  return drained_.wait_for(lock, std::chrono::seconds(1),
-                           [this] { return batches_.empty() && idle_; });
+  flushing_ = true;
+  gathering_ = false;
+  wake_.notify_one();
+  const bool done = drained_.wait_for(lock, std::chrono::seconds(1),
+                                      [this] { return batches_.empty() && idle_; });
+  flushing_ = false;
+  return done;
 }
 
 std::uint64_t LogWriter::lines() const {

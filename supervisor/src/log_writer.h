@@ -35,6 +35,9 @@ class LogWriter {
  public:
   static constexpr std::size_t kHighWater = 1024 * 1024;  ///< congested above this
   static constexpr std::size_t kLimit = 4 * kHighWater;   ///< beyond it entries are dropped
+  /// Batches are written in pieces no larger than this, so that congestion ends as soon as there
+  /// is room.
+  static constexpr std::size_t kPiece = 64 * 1024;
 
   LogWriter();
   LogWriter(const LogWriter&) = delete;
@@ -55,8 +58,9 @@ class LogWriter {
     format(text);
     pending_.fetch_add(text.size() - before, std::memory_order_relaxed);
     ++lines_;
-    if (!idle_) return;
-    idle_ = false;
+    const bool much = pending_.load(std::memory_order_relaxed) >= kPiece;
+    if (!idle_ && !(gathering_ && much)) return;
+    idle_ = gathering_ = false;
     lock.unlock();
     wake_.notify_one();
   }
@@ -90,6 +94,8 @@ class LogWriter {
   std::deque<Batch> batches_;
   std::string spare_;                     ///< keeps its capacity from batch to batch
   bool idle_ = false;                     ///< the writer waits for wake_
+  bool gathering_ = false;                ///< so it does, but only for a little while
+  bool flushing_ = false;                 ///< somebody waits for drained_: no gathering
   std::atomic<std::size_t> pending_ = 0;  ///< bytes not yet written
   std::uint64_t lines_ = 0;
   std::uint64_t dropped_ = 0;

@@ -54,7 +54,9 @@ std::string env_name(std::string_view job_name) {
 
 void Supervisor::Impl::reindex() {
   listeners_.clear();
+  conditional_on_.clear();
   for (const auto& job : jobs_) {
+    if (job->spec().when.condition) conditional_on_.insert(job->spec().when.condition->source);
     for (const EventKey& key : job->spec().when.events)
       listeners_.emplace(std::pair(key.code, key.source), job.get());
   }
@@ -114,12 +116,7 @@ void Supervisor::Impl::printed(const Job& job, std::string_view line) {
 }
 
 void Supervisor::Impl::state_changed(Job& job) {
-  if (std::none_of(jobs_.begin(), jobs_.end(), [&job](const std::unique_ptr<Job>& other) {
-        return other->spec().when.condition &&
-               other->spec().when.condition->source == job.spec().name;
-      })) {
-    return;
-  }
+  if (!conditional_on_.contains(job.spec().name)) return;
   // Once per turn and never from inside the job that changed.
   reevaluation_ = context_.reactor.after(Duration(0), [this] {
     for (const auto& other : jobs_) other->reevaluate_condition(0);

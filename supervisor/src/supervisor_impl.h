@@ -127,6 +127,7 @@ class Supervisor::Impl final : public JobHost {
   std::vector<std::unique_ptr<Job>> retiring_;  // replaced by a reload, still stopping
   std::vector<JobSpec> successors_;             // start when the job they replace is gone
   std::multimap<std::pair<EventCode, std::string>, Job*> listeners_;
+  std::set<std::string> conditional_on_;  // sources of some job's `while`
   std::set<std::pair<EventCode, std::string>> seen_;
   std::map<std::string, bool> outside_;  // watches and locks: does their state hold?
   bool maintenance_ = false;

@@ -324,10 +324,8 @@ class World {
     if (found == specs_.end() || touched_.contains(job.name)) return;
     const JobSpec& spec = found->second;
     if (spec.when.kind == Kind::kWhile) return;
-    const std::vector<Event> chain = bus_.chain(job.cause);
-    if (job.cause == 0) violate(job.name + " started without a cause");
-    if (chain.empty()) return;  // longer ago than the bus remembers
-    const EventKey& cause = chain.front().key;
+    if (job.why->empty()) return violate(job.name + " started without a cause");
+    const EventKey& cause = job.why->front().key;
     const bool again = cause.source == job.name && (cause.code == EventCode::kExitSuccess ||
                                                     cause.code == EventCode::kExitFailed);
     const auto& events = spec.when.events;

@@ -170,10 +170,39 @@ TEST_F(SupervisorTest, StartsAJobWhenAnotherSucceeds) {
   EXPECT_EQ(launcher_.starts("second"), 0);
   launcher_.finish("first");
   EXPECT_EQ(launcher_.starts("second"), 1);
-  const auto chain = bus_.chain(supervisor_->job("second")->cause);
+  const auto chain = *supervisor_->job("second")->why;
   ASSERT_EQ(chain.size(), 2U);
   EXPECT_EQ(chain[0].key, (EventKey{EventCode::kExitSuccess, "first"}));
   EXPECT_EQ(chain[1].key, (EventKey{EventCode::kStartup, "global"}));
+}
+
+TEST_F(SupervisorTest, KnowsWhyAJobRunsLongAfterTheBusForgot) {
+  JobSpec spec = job("app");
+  spec.restarts.limit.count = Limit::kUnlimited;
+  run({job("first"), spec});
+  const auto forget = [this] {
+    for (std::size_t i = 0; i <= EventBus::kHistory; ++i)
+      bus_.publish({EventCode::kSignal, "SIGUSR2"}, 0);
+    loop_.settle();
+  };
+  const auto why = [this] {
+    std::vector<std::string> texts;
+    for (const Event& event : *supervisor_->job("app")->why)
+      texts.push_back(std::string(event_code_name(event.key.code)) + " " + event.key.source);
+    return texts;
+  };
+  forget();
+  EXPECT_THAT(why(), ElementsAre("startup global"));
+  launcher_.finish("app", {.code = 1});
+  forget();
+  EXPECT_THAT(why(), ElementsAre("exitFailed app", "startup global"));
+  for (int i = 0; i < 40; ++i) {
+    launcher_.finish("app", {.code = 1});
+    loop_.advance(1min);
+  }
+  EXPECT_EQ(why().size(), EventBus::kMaxChain);
+  EXPECT_EQ(why().front(), "exitFailed app");
+  EXPECT_EQ(why().back(), "startup global");
 }
 
 TEST_F(SupervisorTest, EachAnswersEveryEventOneRunAfterTheOther) {

@@ -26,6 +26,7 @@ struct Event {
 class EventBus {
  public:
   static constexpr std::size_t kHistory = 1000;
+  static constexpr std::size_t kMaxChain = 16;
   using Handler = std::function<void(const Event&)>;
 
   explicit EventBus(Reactor& reactor) : reactor_(reactor) {}
@@ -36,11 +37,13 @@ class EventBus {
   Watch subscribe(Handler handler);
   /// The last kHistory delivered events, oldest first.
   [[nodiscard]] const std::deque<Event>& history() const { return history_; }
-  /// The event and its causes, newest first, as far as history reaches.
-  [[nodiscard]] std::vector<Event> chain(EventId id) const;
+  /// The event and its causes, newest first, as far as history reaches; from the first event of
+  /// `known` on as `known` has it. Of a longer one the newest kMaxChain - 1 and the first cause.
+  [[nodiscard]] std::vector<Event> chain(EventId id, const std::vector<Event>& known = {}) const;
 
  private:
   void deliver();
+  [[nodiscard]] const Event* find(EventId id) const;
 
   struct Subscriber {
     std::uint64_t id;

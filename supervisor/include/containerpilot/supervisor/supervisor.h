@@ -64,6 +64,8 @@ struct JobStatus {
   std::string note;                    ///< what it said last by STATUS=
   std::uint64_t suppressed_lines = 0;  ///< of its output, by JobOutput::max_rate
   EventId cause = 0;                   ///< event that caused the last start (or attempt)
+  /// That event and its causes, newest first, as the bus knew them then (EventBus::chain).
+  std::shared_ptr<const std::vector<Event>> why;
   std::optional<CheckStatus> check;
 };
 
@@ -74,8 +76,10 @@ struct SupervisorHooks {
   std::function<void(const std::string& job, bool passing, const std::string& output)> report;
   /// Take the job out of the catalog; call `done` once, later, when that happened or was given up.
   std::function<void(const std::string& job, std::function<void()> done)> withdraw;
-  /// Adds "KEY=value" entries for a run that begins because of `cause` (0: by hand or a tick).
-  std::function<void(EventId cause, std::vector<std::string>& environment)> run_environment;
+  /// Adds "KEY=value" entries for a run that begins because of `why`, newest first (empty: by
+  /// hand).
+  std::function<void(const std::vector<Event>& why, std::vector<std::string>& environment)>
+      run_environment;
   std::function<void(const JobStatus&)> started;
   /// One run ended (or could not start: then `exit` has code 127).
   std::function<void(const JobStatus&, ExitStatus exit, Duration ran)> exited;
