@@ -464,7 +464,7 @@ void App::on_finished(int code, const std::string& why) {
 // ---- what others see ----
 
 void App::changed() {
-  if (publish_timer_.active() || finishing_) return;
+  if (!server_ || publish_timer_.active() || finishing_) return;
   // A thousand jobs make long documents: those come less often.
   const Duration delay =
       std::clamp<Duration>(publish_cost_ * kPublishShare, kPublishDelay, kMaxPublishDelay);
@@ -501,11 +501,11 @@ StatusInput App::status_input() const {
 }
 
 void App::publish_documents() {
+  if (!server_) return;
   const StatusInput input = status_input();
   metrics_.update_jobs(input.jobs);
   metrics_.update_catalog(!input.catalog.empty(), input.catalog_up, input.entries, input.watches,
                           input.now, input.now_monotonic);
-  if (!server_) return;
   documents_.publish(
       "/status", {.status = 200, .content_type = "application/json", .body = status_json(input)});
   documents_.publish(

@@ -1,11 +1,9 @@
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -20,6 +18,7 @@
 #include "program.h"
 #include "reaper.h"
 #include "shim.h"
+#include "spawn.h"
 #include "user_db.h"
 
 namespace containerpilot {
@@ -30,12 +29,6 @@ using namespace detail;
 
 constexpr std::string_view kRunVariable = "CONTAINERPILOT_RUN";
 
-Status pidfd_signal(int pidfd, int signo) {
-  if (::syscall(SYS_pidfd_send_signal, pidfd, signo, nullptr, 0) == 0 || errno == ESRCH)
-    return ok();
-  return Error(Errc::kDenied, errno_text(errno), errno);
-}
-
 Status kill_signal(pid_t pid, int signo) {
   if (::kill(pid, signo) == 0 || errno == ESRCH) return ok();
   return Error(Errc::kDenied, errno_text(errno), errno);
@@ -44,8 +37,6 @@ Status kill_signal(pid_t pid, int signo) {
 /// What handle and reaper know of one child.
 struct Child {
   pid_t pid = 0;
-  UniqueFd pidfd;  // invalid where pidfd_open is forbidden: then the pid itself, which cannot be
-                   // reused yet
   std::string name;
   std::string marker;
   std::string cgroup;
@@ -108,8 +99,8 @@ class Handle final : public Process {
   [[nodiscard]] pid_t pid() const override { return child_->pid; }
   Status signal(int signo) override {
     if (child_->exited) return ok();
-    Status sent = child_->pidfd.valid() ? pidfd_signal(child_->pidfd.get(), signo)
-                                        : kill_signal(child_->pid, signo);
+    // Nobody else reaps, so the pid is still this child's.
+    Status sent = kill_signal(child_->pid, signo);
     return sent ? ok() : refused(signo, sent.error());
   }
   Status signal_group(int signo) override {
@@ -161,46 +152,6 @@ std::vector<char*> pointers(const std::vector<std::string>& strings) {
   return result;
 }
 
-/// posix_spawn's two parameter objects.
-class SpawnActions {
- public:
-  SpawnActions() { ::posix_spawn_file_actions_init(&actions_); }
-  SpawnActions(const SpawnActions&) = delete;
-  SpawnActions& operator=(const SpawnActions&) = delete;
-  ~SpawnActions() { ::posix_spawn_file_actions_destroy(&actions_); }
-  void duplicate(int from, int to) { ::posix_spawn_file_actions_adddup2(&actions_, from, to); }
-  void close_from(int fd) { ::posix_spawn_file_actions_addclosefrom_np(&actions_, fd); }
-  void enter(const std::string& folder) {
-    ::posix_spawn_file_actions_addchdir_np(&actions_, folder.c_str());
-  }
-  [[nodiscard]] const posix_spawn_file_actions_t* get() const { return &actions_; }
-
- private:
-  posix_spawn_file_actions_t actions_;
-};
-
-class SpawnAttributes {
- public:
-  SpawnAttributes() {
-    ::posix_spawnattr_init(&attributes_);
-    sigset_t set;
-    sigfillset(&set);
-    ::posix_spawnattr_setsigdefault(&attributes_, &set);
-    sigemptyset(&set);
-    ::posix_spawnattr_setsigmask(&attributes_, &set);
-    ::posix_spawnattr_setpgroup(&attributes_, 0);
-    ::posix_spawnattr_setflags(
-        &attributes_, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
-  }
-  SpawnAttributes(const SpawnAttributes&) = delete;
-  SpawnAttributes& operator=(const SpawnAttributes&) = delete;
-  ~SpawnAttributes() { ::posix_spawnattr_destroy(&attributes_); }
-  [[nodiscard]] const posix_spawnattr_t* get() const { return &attributes_; }
-
- private:
-  posix_spawnattr_t attributes_;
-};
-
 class RealLauncher final : public Launcher {
  public:
   RealLauncher(Reactor& reactor, UniqueFd null)
@@ -218,7 +169,7 @@ class RealLauncher final : public Launcher {
  private:
   Result<std::unique_ptr<Process>> try_start(Request request,
                                              std::function<void(ExitStatus)> on_exit);
-  Status connect_output(const Request& request, Child& child, SpawnActions& actions, Pipe& out,
+  Status connect_output(const Request& request, Child& child, SpawnPlan& plan, Pipe& out,
                         Pipe& err);
   Status spawn(const Request& request, Child& child, const std::vector<std::string>& environment);
   std::string new_cgroup();
@@ -227,7 +178,7 @@ class RealLauncher final : public Launcher {
   Reactor& reactor_;
   UniqueFd null_;
   Reaper reaper_;
-  SpawnAttributes attributes_;
+  Spawner spawner_;
   std::optional<CgroupTree> cgroups_;  // made when first asked for
   bool cgroups_tried_ = false;
   std::uint64_t runs_ = 0;
@@ -266,8 +217,6 @@ Result<std::unique_ptr<Process>> RealLauncher::try_start(Request request,
     if (!child->cgroup.empty()) cgroups_->remove(child->cgroup);
     return std::move(status).error();
   }
-  // Nobody else reaps, so the pid is still this child's.
-  child->pidfd.reset(static_cast<int>(::syscall(SYS_pidfd_open, child->pid, 0)));
   child->on_exit = std::move(on_exit);
   reaper_.own(child->pid, [this, child](ExitStatus status) { exited(child, status); });
   if (child->report.valid()) {
@@ -284,18 +233,14 @@ std::string RealLauncher::new_cgroup() {
   return cgroups_ ? cgroups_->add() : std::string();
 }
 
-Status RealLauncher::connect_output(const Request& request, Child& child, SpawnActions& actions,
+Status RealLauncher::connect_output(const Request& request, Child& child, SpawnPlan& plan,
                                     Pipe& out, Pipe& err) {
-  actions.duplicate(null_.get(), STDIN_FILENO);
   switch (request.output) {
     case Output::kInherit:
-      // Onto itself: stays open even if it was close-on-exec.
-      actions.duplicate(STDOUT_FILENO, STDOUT_FILENO);
-      actions.duplicate(STDERR_FILENO, STDERR_FILENO);
+      plan.fds = {null_.get(), STDOUT_FILENO, STDERR_FILENO, -1};
       break;
     case Output::kNull:
-      actions.duplicate(null_.get(), STDOUT_FILENO);
-      actions.duplicate(null_.get(), STDERR_FILENO);
+      plan.fds = {null_.get(), null_.get(), null_.get(), -1};
       break;
     case Output::kPipe:
       for (Pipe* pipe : {&out, &err}) {
@@ -303,8 +248,7 @@ Status RealLauncher::connect_output(const Request& request, Child& child, SpawnA
         if (!made) return std::move(made).error();
         *pipe = std::move(made).value();
       }
-      actions.duplicate(out.write.get(), STDOUT_FILENO);
-      actions.duplicate(err.write.get(), STDERR_FILENO);
+      plan.fds = {null_.get(), out.write.get(), err.write.get(), -1};
       child.out = std::move(out.read);
       child.err = std::move(err.read);
       break;
@@ -315,34 +259,39 @@ Status RealLauncher::connect_output(const Request& request, Child& child, SpawnA
 Status RealLauncher::spawn(const Request& request, Child& child,
                            const std::vector<std::string>& environment) {
   const ProcessSpec& spec = request.spec;
-  SpawnActions actions;
+  SpawnPlan plan;
   Pipe out, err, report;
-  if (Status status = connect_output(request, child, actions, out, err); !status) return status;
-  std::vector<std::string> argv = spec.argv;
-  std::string file = child.program;
-  if (!child.steps.empty()) {
+  if (Status status = connect_output(request, child, plan, out, err); !status) return status;
+  const bool shim = !child.steps.empty();
+  if (shim) {
     auto made = make_pipe();
     if (!made) return std::move(made).error();
     report = std::move(made).value();
-    actions.duplicate(report.write.get(), kShimReportFd);
-    actions.close_from(kShimReportFd + 1);
-    argv = shim_argv(child.steps, child.program, spec.argv);
-    file = "/proc/self/exe";
-  } else {
-    actions.close_from(STDERR_FILENO + 1);
-    if (!spec.cwd.empty()) actions.enter(spec.cwd);
+    plan.fds[kShimReportFd] = report.write.get();
   }
-  const int error = ::posix_spawn(&child.pid, file.c_str(), actions.get(), attributes_.get(),
-                                  pointers(argv).data(), pointers(environment).data());
-  if (error == 0) {
-    child.report = std::move(report.read);
-    return ok();
+  const std::vector<std::string> argv =
+      shim ? shim_argv(child.steps, child.program, spec.argv) : spec.argv;
+  const std::vector<char*> arguments = pointers(argv);
+  const std::vector<char*> variables = pointers(environment);
+  plan.file = shim ? "/proc/self/exe" : child.program.c_str();
+  plan.argv = arguments.data();
+  plan.environment = variables.data();
+  if (!shim && !spec.cwd.empty()) plan.cwd = spec.cwd.c_str();
+  const Spawned spawned = spawner_.spawn(plan);
+  switch (spawned.failed) {
+    case Spawned::Step::kDone:
+      break;
+    case Spawned::Step::kEnter:
+      return Error(spawned.error == EACCES ? Errc::kDenied : Errc::kNotFound,
+                   "cannot enter cwd '" + spec.cwd + "': " + errno_text(spawned.error),
+                   spawned.error);
+    case Spawned::Step::kClone:
+    case Spawned::Step::kExec:
+      return explain_exec_failure(plan.file, spawned.error);
   }
-  if (!spec.cwd.empty() && ::access(spec.cwd.c_str(), X_OK) != 0) {
-    return Error(errno == EACCES ? Errc::kDenied : Errc::kNotFound,
-                 "cannot enter cwd '" + spec.cwd + "': " + errno_text(errno), errno);
-  }
-  return explain_exec_failure(file, error);
+  child.pid = spawned.pid;
+  child.report = std::move(report.read);
+  return ok();
 }
 
 void RealLauncher::exited(const std::shared_ptr<Child>& child, ExitStatus status) {
@@ -352,7 +301,6 @@ void RealLauncher::exited(const std::shared_ptr<Child>& child, ExitStatus status
   child->exited = true;
   if (const auto on_exit = std::exchange(child->on_exit, nullptr)) on_exit(status);
   child->reaped = true;  // as soon as the reaper goes on
-  child->pidfd.reset();
   if (!child->cgroup.empty()) cgroups_->remove(std::exchange(child->cgroup, {}));
 }
 

@@ -15,9 +15,9 @@
 namespace containerpilot {
 
 namespace {
-// Lines that follow one another within this time are written together: in a rush of short runs
-// every line would otherwise wake the writer.
-constexpr auto kGather = std::chrono::milliseconds(5);
+// What follows a written batch within this time is written together: in a rush of short runs every
+// line would otherwise wake the writer.
+constexpr auto kGather = std::chrono::milliseconds(10);
 constexpr std::size_t kSpareCapacity = 256 * 1024;
 }  // namespace
 
@@ -35,7 +35,6 @@ std::string& LogWriter::open_batch(const std::shared_ptr<LogFile>& file) {
 
 void LogWriter::run() {
   std::unique_lock lock(mutex_);
-  std::chrono::steady_clock::time_point together{};
   while (true) {
     while (batches_.empty()) {
       drained_.notify_all();
@@ -43,19 +42,17 @@ void LogWriter::run() {
       wake_.wait(lock);
       idle_ = false;
     }
-    if (pending_.load(std::memory_order_relaxed) < kPiece && !flushing_) {
-      gathering_ = true;
-      wake_.wait_until(lock, together, [this] { return !gathering_; });
-      gathering_ = false;
-    }
     Batch batch = std::move(batches_.front());
     batches_.pop_front();
     lock.unlock();
     write_out(batch);
     batch.text.clear();
-    together = std::chrono::steady_clock::now() + kGather;
     lock.lock();
     if (batch.text.capacity() <= kSpareCapacity) spare_ = std::move(batch.text);
+    if (flushing_ || pending_.load(std::memory_order_relaxed) >= kPiece) continue;
+    gathering_ = true;
+    wake_.wait_for(lock, kGather, [this] { return !gathering_; });
+    gathering_ = false;
   }
 }
 

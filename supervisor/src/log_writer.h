@@ -94,7 +94,7 @@ class LogWriter {
   std::deque<Batch> batches_;
   std::string spare_;                     ///< keeps its capacity from batch to batch
   bool idle_ = false;                     ///< the writer waits for wake_
-  bool gathering_ = false;                ///< so it does, but only for a little while
+  bool gathering_ = false;                ///< so it does after a batch, for a little while
   bool flushing_ = false;                 ///< somebody waits for drained_: no gathering
   std::atomic<std::size_t> pending_ = 0;  ///< bytes not yet written
   std::uint64_t lines_ = 0;

@@ -127,7 +127,7 @@ bool do_step(std::string_view key, std::string_view value) {
 }
 
 [[noreturn]] void run_shim(char** argv) {
-  // posix_spawn gave us an empty mask and default handlers; main may have changed that since.
+  // We got an empty mask and default handlers; main may have changed that since.
   sigset_t none;
   sigemptyset(&none);
   ::pthread_sigmask(SIG_SETMASK, &none, nullptr);

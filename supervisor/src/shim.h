@@ -9,7 +9,7 @@
 namespace containerpilot::detail {
 
 /// The shim: this program's own binary under a private argv[0]. Started where the child shall be,
-/// it does what posix_spawn cannot (join a cgroup, set limits, change user, …), step by step, and
+/// it does what a plain start cannot (join a cgroup, set limits, change user, …), step by step, and
 /// executes the child in its place. A failing step is reported over fd kShimReportFd, which closes
 /// with the exec.
 inline constexpr int kShimReportFd = 3;
@@ -20,8 +20,8 @@ struct ShimStep {
 };
 
 /// What the shim has to do for `spec`, in the order it has to be done (privileges go last); empty
-/// when posix_spawn suffices. `cgroup` is a folder of the cgroup v2 tree to join, or empty. Errors:
-/// kInvalid for an unknown limit.
+/// when a plain start suffices. `cgroup` is a folder of the cgroup v2 tree to join, or empty.
+/// Errors: kInvalid for an unknown limit.
 Result<std::vector<ShimStep>> shim_steps(const ProcessSpec& spec, const Identity& identity,
                                          const std::string& cgroup);
 

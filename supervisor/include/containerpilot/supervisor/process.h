@@ -110,7 +110,7 @@ class Process {
   [[nodiscard]] virtual const Error* start_failure() const { return nullptr; }
 };
 
-/// Starts processes. The real one uses posix_spawn, or the shim where attributes need it.
+/// Starts processes. The real one does it directly, or through the shim where attributes need it.
 class Launcher {
  public:
   struct Request {
