@@ -1,56 +1,159 @@
 #!/usr/bin/env python3
-"""What the running agent costs and how quick it is, in one table: agent_bench.py [BINARY]
+"""Telemetry, the catalog and configurations: this agent beside the original and others, in one table.
 
-Beside some figures stands a floor measured in the same run. Compare within one run only.
+    agent_bench.py BUILD-FOLDER [ROW...]      rows: scrape push putmetric watch passing services upkeep rest
+                                                    reload config flat sensors hour
+
+See compare.py. Takes from the folder tests/bench/{bench_child,config_bench,plain_exposer}. Both agents use a catalog
+that is one more process of ours, so that no other program is needed.
 """
+import json
 import os
-import pathlib
+import random
 import re
+import shutil
 import statistics
 import subprocess
-import sys
 import time
 
-if len(sys.argv) > 1:
-    os.environ["CONTAINERPILOT_BINARY"] = sys.argv[1]
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
-import harness  # noqa: E402  the binary is named first
+import compare
+from compare import BUILD, CHILD, OURS, Running, agent, bar, cpu, each_agent, lateness, pick, resident, row
+from harness import Consul, free_port, http_call, open_files, until
+
+STAY = {"name": "stay", "exec": ["sleep", "1000"]}
 
 
-def row(what, value, unit, note=""):
-    print(f"{what:<62} {value:>10.2f} {unit:<6} {note}", flush=True)
+def with_telemetry(config):
+    """The same with a telemetry port, and that port."""
+    port = free_port()
+    telemetry = {"port": port, "interfaces": ["static:127.0.0.1"], **config.get("telemetry", {})}
+    return {"jobs": [STAY], **config, "telemetry": telemetry}, port
 
 
-def spread(what, samples, unit="ms"):
-    samples = sorted(samples)
-    row(what + ", median", statistics.median(samples), unit)
-    row(what + ", p99", samples[int(len(samples) * 0.99) - 1], unit, f"{len(samples)} times")
+def scraped(port):
+    return http_call(f"http://127.0.0.1:{port}/metrics", timeout=60)
 
 
-def cpu_seconds(pid):
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def sample(port, series):
+    """The value of one series, None when it is not there."""
+    found = re.search(rf"^{re.escape(series)} (\S+)$", scraped(port).text, re.MULTILINE)
+    return float(found[1]) if found else None
 
 
-def cpu_per_minute(pid, seconds=20):
-    """Milliseconds of CPU per minute, over a while of rest."""
-    before, begin = cpu_seconds(pid), time.monotonic()
-    time.sleep(seconds)
-    return (cpu_seconds(pid) - before) / (time.monotonic() - begin) * 60e3
+def control(run, path, body=None, timeout=30):
+    answer = http_call(path, "POST", body, unix=str(run.folder / "control"), timeout=timeout)
+    assert answer.status == 200, answer.text
+    return answer
 
 
-def resident(pid):
-    return int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text())[1]) / 1000
+def ready(run, port):
+    """Waits until telemetry and control answer."""
+    until(lambda: scraped(port).status == 200, "telemetry", timeout=120)
+    until(lambda: http_call("/v3/ping", unix=str(run.folder / "control")).status == 200, "control")
 
+
+# ---- telemetry ----
+
+def gauges(count):
+    return [{"namespace": "bench", "subsystem": "gauge", "name": f"n{i}", "help": "A gauge.", "type": "gauge"}
+            for i in range(count)]
+
+
+def scrape_of(series):
+    """CPU of the process per scrape, once with every value changed between scrapes, once with none; memory after."""
+    rounds = 5 if series > 10_000 else 50
+
+    def measure(pid, port, change):
+        def each(before):
+            spent = 0
+            for i in range(rounds):
+                before(i)
+                begin = cpu(pid)
+                scraped(port)
+                spent += cpu(pid) - begin
+            return spent / rounds * 1e3
+        each(lambda i: None)  # warm
+        unchanged = each(lambda i: None)
+        return each(change) if change else unchanged, unchanged, resident(pid)
+
+    def of_agent(binary):
+        config, port = with_telemetry({"telemetry": {"metrics": gauges(series)}})
+        with agent(binary, config) as run:
+            ready(run, port)
+            until(lambda: scraped(port).text.count("\nbench_gauge_n") == series, "every gauge", timeout=60)
+
+            def push_all(i):
+                for first in range(0, series, 500):
+                    control(run, "/v3/metric", {f"bench_gauge_n{n}": n + i / 4 for n in range(first, min(first + 500, series))})
+            # The original would take hours for 100,000 pushes; it renders everything anew for each scrape anyway.
+            slow = binary != OURS and series > 10_000
+            return measure(run.pid, port, None if slow else push_all)
+
+    def of_library():
+        with subprocess.Popen([BUILD / "tests/bench/plain_exposer", str(series)], stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE) as exposer:
+            port = int(exposer.stdout.readline())
+
+            def push_all(_):
+                exposer.stdin.write(b"c")
+                exposer.stdin.flush()
+                exposer.stdout.read(1)
+            try:
+                return measure(exposer.pid, port, push_all)
+            finally:
+                exposer.stdin.close()
+
+    def of_node_exporter():
+        port = free_port()
+        with Running(["prometheus-node-exporter", f"--web.listen-address=127.0.0.1:{port}"]) as run:
+            until(lambda: scraped(port).status == 200, "node-exporter")
+            return measure(run.pid, port, None)
+    others = {"prometheus-cpp": of_library}
+    if series == 1000 and shutil.which("prometheus-node-exporter"):
+        others["node-exporter"] = of_node_exporter  # has about 1,000 lines
+    results = each_agent(2, of_agent, **others)
+    row(f"scrape CPU, {series} gauges, all changed", pick(results, 0), "ms", 0.1)
+    row(f"scrape CPU, {series} gauges, none changed", pick(results, 1), "ms", 0.03)
+    row(f"RSS, {series} gauges scraped", pick(results, 2), "MB", 0.04 if series > 10_000 else 0.1)
+
+
+def push_with(metrics):
+    def measure(binary):
+        config, port = with_telemetry({"telemetry": {"metrics": gauges(metrics)}})
+        with agent(binary, config) as run:
+            ready(run, port)
+            begin, count = run.cpu(), 200
+            for i in range(count):
+                control(run, "/v3/metric", {"bench_gauge_n7": i})
+            return (run.cpu() - begin) / count * 1e6
+    row(f"push of one value, CPU, {metrics} metrics", each_agent(3, measure), "us", 0.04 if metrics > 100 else 0.3)
+
+
+def putmetric():
+    def measure(binary):
+        config, port = with_telemetry({"telemetry": {"metrics": gauges(10)}})
+        with agent(binary, config) as run:
+            ready(run, port)
+            took = []
+            for i in range(30):
+                begin = time.monotonic()
+                subprocess.run([binary, "-config", run.folder / "config", "-putmetric", f"bench_gauge_n7={i}"], check=True,
+                               stdout=subprocess.DEVNULL)
+                took.append((time.monotonic() - begin) * 1e3)
+            return statistics.median(took)
+    row("-putmetric command, wall", each_agent(3, measure), "ms", 0.35)
+
+
+# ---- the catalog ----
 
 class Catalog:
     """An embedded catalog in a process of its own."""
 
     def __enter__(self):
-        self.address = f"127.0.0.1:{harness.free_port()}"
-        self._process = subprocess.Popen([harness.BINARY, "-catalog", "-listen", self.address],
+        self.address = f"127.0.0.1:{free_port()}"
+        self._process = subprocess.Popen([OURS, "-catalog", "-listen", self.address],
                                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        harness.until(lambda: self.ask("GET", "/v1/status/leader").status == 200, "the catalog")
+        until(lambda: self.ask("GET", "/v1/status/leader").status == 200, "the catalog")
         return self
 
     def __exit__(self, *_):
@@ -58,7 +161,7 @@ class Catalog:
         self._process.wait()
 
     def ask(self, method, path, body=None):
-        return harness.http_call(f"http://{self.address}{path}", method, body)
+        return http_call(f"http://{self.address}{path}", method, body)
 
     def passing(self):
         return sum(check["Status"] == "passing" for check in self.ask("GET", "/v1/agent/checks").json.values())
@@ -69,111 +172,208 @@ def service(name, **more):
             "health": {"exec": ["true"], "interval": 1, "ttl": 10}, **more}
 
 
-def registration():
-    def seconds(jobs, count):
+def watch():
+    """From the request that changes the catalog to the first instruction of the watch's job."""
+    def measure(binary):
+        config = {"jobs": [STAY, {"name": "note", "exec": [CHILD, "stamp", "STAMPS", "x"],
+                                  "when": {"source": "watch.db", "each": "changed"}}],
+                  "watches": [{"name": "db", "interval": 1}]}
         with Catalog() as catalog:
-            begin = time.monotonic()
-            with harness.Agent({"consul": catalog.address, "jobs": jobs}):
-                harness.until(lambda: catalog.passing() == count, "passing", interval=0.0005, timeout=60)
-                return time.monotonic() - begin
-    row("start to passing, ready app, 1 s check", statistics.median(seconds([service("web")], 1) for _ in range(5)) * 1e3, "ms")
-    early = service("web", initial_status="passing")
-    row("start to passing, initial status", statistics.median(seconds([early], 1) for _ in range(5)) * 1e3, "ms")
-    row("200 services all passing", seconds([service(f"s{i}") for i in range(200)], 200), "s")
+            catalog.ask("PUT", "/v1/agent/service/register",
+                        {"ID": "db-1", "Name": "db", "Port": 5432, "Check": {"TTL": "600s", "Status": "passing"}})
+            with agent(binary, {"consul": catalog.address, **config}) as run:
+                seen, took = len(run.wait(1)), []
+                for i in range(200 if binary == OURS else 40):
+                    time.sleep(random.uniform(0.02, 0.05 if binary == OURS else 1))  # at any moment of a poll
+                    begin = time.monotonic()
+                    catalog.ask("PUT", f"/v1/agent/check/{'fail' if i % 2 == 0 else 'pass'}/service:db-1")
+                    took.append((run.wait(seen + i + 1)[seen + i][1] - begin) * 1e3)
+        took.sort()
+        return statistics.median(took), took[int(len(took) * 0.99)]
+    results = each_agent(1, measure)
+    row("change in the catalog to the watch's job, p50", pick(results, 0), "ms", 0.02)
+    row("change in the catalog to the watch's job, p99", pick(results, 1), "ms", 0.05)
+
+
+def until_passing(binary, jobs):
+    """Seconds from the start of the agent."""
     with Catalog() as catalog:
         begin = time.monotonic()
-        for i in range(200):
-            catalog.ask("PUT", "/v1/agent/service/register", {"Name": f"s{i}", "Check": {"TTL": "9s", "Status": "passing"}})
-        row("  floor: 200 PUTs of a script", time.monotonic() - begin, "s")
+        with agent(binary, {"consul": catalog.address, "jobs": jobs}):
+            until(lambda: catalog.passing() == len(jobs), "passing", interval=0.0005, timeout=60)
+            return time.monotonic() - begin
 
 
-def watches():
-    with Catalog() as catalog:
-        stay = {"name": "stay", "exec": ["sleep", "1000"]}
-        config = {"consul": catalog.address, "jobs": [
-            stay, {"name": "note", "exec": ["date", "+ran %s.%N"], "when": {"source": "watch.db", "each": "changed"}}],
-            "watches": [{"name": "db", "interval": 1}]}
-        body = {"ID": "db-1", "Name": "db", "Port": 5432, "Check": {"TTL": "600s", "Status": "passing"}}
-        catalog.ask("PUT", "/v1/agent/service/register", body)
-        with harness.Agent(config) as agent:
-            took = []
-            agent.wait_log(r"ran \d")
+def passing():
+    row("start to passing, ready app, 1 s check",
+        each_agent(5, lambda binary: until_passing(binary, [service("web")]) * 1e3), "ms", 0.1)
+    early = service("web", initial_status="passing")
+    row("start to passing, initial status", each_agent(5, lambda binary: until_passing(binary, [early]) * 1e3), "ms", 0.5)
+
+
+def services():
+    def puts():
+        with Catalog() as catalog:
+            begin = time.monotonic()
             for i in range(200):
-                time.sleep(0.03)  # a quiet catalog
-                begin = time.time()
-                catalog.ask("PUT", f"/v1/agent/check/{'fail' if i % 2 == 0 else 'pass'}/service:db-1")
-                ran = harness.until(lambda: len(found := re.findall(r"ran (\d+\.\d+)", agent.log)) > i + 1 and found,
-                                    "the watch's job", interval=0.002)
-                took.append((float(ran[-1]) - begin) * 1e3)
-            spread("change in the catalog to the watch's job running", took)
-    with Catalog() as catalog:
-        config = {"consul": catalog.address, "telemetry": {}, "jobs": [stay],
-                  "watches": [{"name": f"w{i}", "interval": 1} for i in range(100)]}
-        with harness.Agent(config) as agent:
-            agent.wait_ready()
+                catalog.ask("PUT", "/v1/agent/service/register", {"Name": f"s{i}", "Check": {"TTL": "9s", "Status": "passing"}})
+            return time.monotonic() - begin
+    jobs = [service(f"s{i}") for i in range(200)]
+    row("200 services all passing", each_agent(3, lambda binary: until_passing(binary, jobs), **{"200 PUTs": puts}), "s", 0.3)
 
-            def queries():
-                return sum(agent.metric(f'containerpilot_catalog_calls_total{{call="{call}",result="ok"}}') or 0
-                           for call in ("query", "wait"))
-            harness.until(lambda: queries() >= 100, "first answers")
-            before, begin = queries(), time.monotonic()
-            row("CPU, 100 watches at rest", cpu_per_minute(agent.pid), "ms/min")
-            row("  requests", (queries() - before) / (time.monotonic() - begin), "1/s")
+
+def cpu_at_rest(run, seconds=15):
+    """Milliseconds of CPU per minute."""
+    before, begin = run.cpu(), time.monotonic()
+    time.sleep(seconds)
+    return (run.cpu() - before) / (time.monotonic() - begin) * 60e3
 
 
 def upkeep():
-    with Catalog() as catalog:
-        config = {"consul": catalog.address, "telemetry": {}, "jobs": [service(f"s{i}") for i in range(10)]}
-        with harness.Agent(config) as agent:
-            harness.until(lambda: catalog.passing() == 11, "every entry")
-            row("CPU, 10 services checked each second", cpu_per_minute(agent.pid), "ms/min")
-            agent.get("/metrics")
-            row("RSS, telemetry, catalog and 10 jobs", resident(agent.pid), "MB")
+    def measure(binary):
+        with Catalog() as catalog:
+            config, port = with_telemetry({"consul": catalog.address, "jobs": [service(f"s{i}") for i in range(10)]})
+            with agent(binary, config) as run:
+                until(lambda: catalog.passing() >= 10, "every entry")
+                scraped(port)
+                return cpu_at_rest(run), resident(run.pid)
+    results = each_agent(2, measure)
+    row("CPU, 10 services checked each second", pick(results, 0), "ms/m", 0.3)
+    row("RSS, telemetry, catalog and 10 jobs", pick(results, 1), "MB", 0.45)
 
 
-def scrapes():
-    def times(agent, count=300):
+def rest():
+    def measure(binary):
+        config = {"jobs": [STAY], "watches": [{"name": f"w{i}", "interval": 1} for i in range(100)]}
+        with Consul() as catalog, agent(binary, {"consul": catalog.address, **config}) as run:
+            catalog.wait_for("GET", "/v1/health/service/", count=100)
+            time.sleep(2)  # the first answers
+            asked, begin = len(catalog.calls), time.monotonic()
+            spent = cpu_at_rest(run)
+            return spent, (len(catalog.calls) - asked) / (time.monotonic() - begin)
+    results = each_agent(2, measure)
+    row("CPU, 100 watches at rest", pick(results, 0), "ms/m", 0.05)
+    row("requests, 100 watches at rest", pick(results, 1), "1/s", 0.01)
+
+
+# ---- configurations ----
+
+def reload():
+    """Of 1,000 jobs one has changed; most wait for a signal, so that the agent is measured and not its jobs."""
+    def job(number, seconds):
+        run = {"restarts": "unlimited"} if number < 20 else {"when": {"source": "SIGUSR2", "each": "SIGUSR2"}}
+        return {"name": f"job-{number}", "exec": ["sleep", str(seconds if number == 7 else 1000)], "tags": ["a", "b"],
+                "health": {"exec": "true", "interval": 600, "ttl": 1300, "timeout": "5s"}, **run}
+
+    def config(seconds, folder="FOLDER"):
+        return {"control": {"socket": f"{folder}/control"}, "jobs": [job(number, seconds) for number in range(1000)]}
+    with agent(OURS, {"catalog": "none", **config(1000)}) as run:
+        until(lambda: http_call("/v3/ping", unix=str(run.folder / "control")).status == 200, "control")
         took = []
-        for _ in range(count):
+        for i in range(20):
+            (run.folder / "config").write_text(json.dumps({"catalog": "none", **config(1001 + i, run.folder)}), encoding="utf-8")
             begin = time.monotonic()
-            agent.get("/metrics")
+            answer = control(run, "/v3/reload")
             took.append((time.monotonic() - begin) * 1e3)
-            time.sleep(0.02)
-        return took
-    stay = {"name": "stay", "exec": ["sleep", "1000"]}
-    with harness.Agent({"telemetry": {}, "jobs": [stay]}) as agent:
-        agent.wait_ready()
-        harness.until(lambda: agent.get("/metrics").status == 200, "telemetry")
-        spread("scrape, nothing else runs", times(agent))
-    sensors = [{"name": f"s{i}", "help": "One.", "exec": ["echo", "1"], "interval": "1s", "timeout": "5s"} for i in range(200)]
-    with harness.Agent({"telemetry": {}, "jobs": [stay], "sensors": sensors}) as agent:
-        agent.wait_ready()
-        harness.until(lambda: agent.metric('containerpilot_sensor_up{sensor="s199"}') == 1, "every sensor")
-        spread("scrape while 200 exec sensors run at 1 s", times(agent))
-        late = {float(bound): float(count) for bound, count in
-                re.findall(r'containerpilot_loop_timer_lag_seconds_bucket\{le="([^"]+)"\} (\d+)', agent.get("/metrics").text)}
-        total = agent.metric("containerpilot_loop_timer_lag_seconds_count")
-        row("  timers at most that late, p99", min(b for b, c in late.items() if c >= 0.99 * total) * 1e3, "ms", "of all timers")
-        overlaps = re.findall(r'containerpilot_sensor_runs_total\{result="overlap",sensor="\w+"\} ([1-9]\d*)', agent.get("/metrics").text)
-        row("  sensors that overlapped", len(overlaps), "")
+            assert "job-7" in answer.text, answer.text
+    bar("reload, 1,000 jobs, one changed, median", statistics.median(took), "ms", 50)
 
 
-def pushes():
-    metrics = [{"name": f"m{i}", "help": "One.", "type": "gauge"} for i in range(1000)]
-    with harness.Agent({"telemetry": {"metrics": metrics}, "jobs": [{"name": "stay", "exec": ["sleep", "1000"]}]}) as agent:
-        agent.wait_ready()
-        took = []
-        for i in range(50):
-            begin = time.monotonic()
-            done = agent.command("-config", str(agent.config), "-putmetric", f"m7={i}")
-            took.append((time.monotonic() - begin) * 1e3)
-            assert done.returncode == 0, done.stdout
-        spread("-putmetric command, 1000 metrics declared", took)
+def configurations():
+    done = subprocess.run([BUILD / "tests/bench/config_bench"], capture_output=True, text=True, check=True)
+    figures = {}
+    for what, took, size in re.findall(r"^(.*?)\s+([\d.]+) ms\s+(\d+) kB", done.stdout, re.MULTILINE):
+        figures.setdefault(what, []).append((float(took), int(size)))
+    bar("a configuration of 1,000 jobs read", figures.pop("1,000 jobs")[0][0], "ms", 50)
+    for what, ((small, small_size), (large, large_size)) in figures.items():
+        # Square would be ten times as much; caches alone make it more than once.
+        bar(f"  10 MB of {what}: time per byte", large / large_size / (small / small_size), "x", 5, "of that with 1 MB")
 
 
-def main():
-    for part in (registration, watches, upkeep, scrapes, pushes):
-        part()
+# ---- sensors ----
+
+def sensors_of(count, source, interval="1s"):
+    return {"sensors": [{"name": f"s{i}", "help": "One.", "interval": interval, "timeout": "5s", **source(i)} for i in range(count)]}
 
 
-main()
+def file_source(_):
+    return {"file": "/proc/sys/kernel/threads-max"}
+
+
+def flat():
+    """How long a scrape takes while sensors run, against an agent without."""
+    def times(config):
+        config, port = with_telemetry(config)
+        with agent(OURS, config) as run:
+            ready(run, port)
+            time.sleep(2)
+            took = []
+            for _ in range(400):
+                begin = time.monotonic()
+                scraped(port)
+                took.append((time.monotonic() - begin) * 1e3)
+                time.sleep(0.01)
+        took.sort()
+        return took[int(len(took) * 0.99)]
+    alone = min(times({}) for _ in range(2))
+    bar("scrape p99, no sensor", alone, "ms")
+    bar("scrape p99, 200 file sensors at 1 s", times(sensors_of(200, file_source)), "ms")
+    bar("scrape p99, 200 exec sensors at 1 s", times(sensors_of(200, lambda i: {"exec": ["echo", "1"]})), "ms")
+
+
+def health_of_sensors(port):
+    """{result: runs}, of all sensors."""
+    runs = {}
+    for result, count in re.findall(r'containerpilot_sensor_runs_total\{result="(\w+)",sensor="\w+"\} (\d+)', scraped(port).text):
+        runs[result] = runs.get(result, 0) + int(count)
+    return runs
+
+
+def sensors():
+    config, port = with_telemetry({})
+    with agent(OURS, config) as run:
+        ready(run, port)
+        idle = cpu_at_rest(run, 5)
+    config, port = with_telemetry(sensors_of(1000, file_source))
+    with agent(OURS, config) as run:
+        ready(run, port)
+        before = health_of_sensors(port)
+        spent = cpu_at_rest(run, 10) - idle
+        after = health_of_sensors(port)
+        runs = after["ok"] - before["ok"]
+        bar("a file sensor at 1 s: CPU per run", spent / 6 * 1e3 / runs, "us", 100, f"{runs} runs in 10 s")
+        bar("  overlaps and failures", sum(after.values()) - after["ok"], "", 0)
+    config, port = with_telemetry(sensors_of(200, lambda i: {"exec": [CHILD, "gauge", "STAMPS", f"s{i}"]}))
+    with agent(OURS, config) as run:
+        stamps = run.wait(4000)
+        late = lateness(stamps, 1.0)
+        results = health_of_sensors(port)
+        bar("200 exec sensors at 1 s: start-time error, p99", late[int(len(late) * 0.99)], "ms", 20, f"p50 {statistics.median(late):.2g}")
+        bar("  overlaps and failures", sum(results.values()) - results["ok"], "", 0)
+
+
+def hour():
+    """As many runs as an hour at 1 s holds, in less time; then nothing more is held than before."""
+    def held(run):
+        tasks = len(os.listdir(f"/proc/{run.pid}/task"))
+        return len(open_files(run.pid)), tasks, resident(run.pid)
+
+    def compressed(what, config, runs):
+        config, port = with_telemetry(config)
+        with agent(OURS, config) as run:
+            ready(run, port)
+            until(lambda: health_of_sensors(port).get("ok", 0) >= runs / 20, "warm", timeout=600, interval=0.5)
+            before, begin = held(run), time.monotonic()
+            until(lambda: health_of_sensors(port)["ok"] >= runs * 21 / 20, "an hour", timeout=3600, interval=0.5)
+            after, results = held(run), health_of_sensors(port)
+            print(f"{what}: {results} in {time.monotonic() - begin:.0f} s")
+            for name, first, last in zip(("file descriptors", "threads", "RSS in MB"), before, after):
+                bar(f"  {name} after, {first:.4g} before", last, "", first * 1.05)
+    compressed("1,000 file sensors, 3,600 runs each", sensors_of(1000, file_source, "50ms"), 3_600_000)
+    compressed("200 exec sensors, 3,600 runs each", sensors_of(200, lambda i: {"exec": ["/bin/echo", "1"]}, "200ms"), 720_000)
+
+
+compare.main({
+    "scrape": lambda: [scrape_of(1000), scrape_of(100_000)], "push": lambda: [push_with(10), push_with(1000)],
+    "putmetric": putmetric, "watch": watch, "passing": passing, "services": services, "upkeep": upkeep, "rest": rest,
+    "reload": reload, "config": configurations, "flat": flat, "sensors": sensors, "hour": hour})

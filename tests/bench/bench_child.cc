@@ -1,10 +1,11 @@
-// What peers_bench.py lets every supervisor run, and the smallest init as the floor. Linked
+// What the benches let every supervisor run, and the smallest init as the floor. Linked
 // statically, so that its own start costs little beside what is measured.
 //
 //   bench_child stamp FILE NAME      appends "NAME nanoseconds" to FILE
+//   bench_child gauge FILE NAME      the same, and prints a number
 //   bench_child lines COUNT FILE     prints that many lines of 100 bytes
-//   bench_child orphans COUNT FILE   leaves that many children behind and waits until they are
-//   reaped bench_child init PROGRAM ...     runs the program and reaps until it has ended
+//   bench_child orphans COUNT FILE   leaves that many children behind and waits for their end
+//   bench_child init PROGRAM ...     runs the program and reaps until it has ended
 //   bench_child exec FILE PROGRAM .. appends a stamp to FILE and becomes the program
 //
 // `lines` and `orphans` append begin and end to FILE. Times are CLOCK_MONOTONIC.
@@ -114,6 +115,10 @@ int main(int argc, char** argv) {
   if (what == "stamp") {
     append(argv[2], argv[3], now());
     return 0;
+  }
+  if (what == "gauge") {
+    append(argv[2], argv[3], now());
+    return ::write(STDOUT_FILENO, "1\n", 2) == 2 ? 0 : 1;
   }
   if (what == "lines") return timed(lines, argv[2], argv[3]);
   if (what == "orphans") return timed(orphans, argv[2], argv[3]);

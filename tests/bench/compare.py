@@ -104,7 +104,9 @@ class Running:
 def agent(binary, config, **more):
     """ContainerPilot with this configuration, the same for both. Unless it says otherwise nobody is at the catalog's
     address."""
-    config = {"consul": "127.0.0.1:1", "control": {"socket": "FOLDER/control"}, **config}
+    config = {"control": {"socket": "FOLDER/control"}, **config}
+    if "catalog" not in config:
+        config.setdefault("consul", "127.0.0.1:1")
     return Running([binary, "-config", "FOLDER/config"], files={"config": json.dumps(config)}, **more)
 
 
@@ -119,6 +121,12 @@ def row(what, figures, unit, goal=None, more_is_better=False):
         reached = ratio >= goal if more_is_better else ratio <= goal
         verdict = f"{ratio:>7.3f} {'>=' if more_is_better else '<='} {goal:<6} {'reached' if reached else 'MISSED'}"
     print(f"{text} {verdict:<27} {others}", flush=True)
+
+
+def bar(what, value, unit, limit=None, note=""):
+    """A figure of ours alone, and what it may be at most."""
+    verdict = "" if limit is None else f"{'<=':>10} {limit:<6.4g} {'reached' if value <= limit else 'MISSED'}"
+    print(f"{what:<44} {value:>10.4g} {'':>10} {unit:<5} {verdict:<27} {note}", flush=True)
 
 
 def interleaved(rounds, **makers):
@@ -136,6 +144,23 @@ def each_agent(rounds, measure, **others):
 
 def pick(results, index):
     return {who: [result[index] for result in rounds if result[index] is not None] for who, rounds in results.items()}
+
+
+def lateness(stamps, interval):
+    """Milliseconds, sorted: how much later than the earliest of its name each stamp of the second second and later is."""
+    begin = stamps[0][1] + 1
+    phases = {}
+    for name, when in stamps:
+        if when > begin:
+            phases.setdefault(name, []).append(when % interval)
+    late = []
+    for times in phases.values():
+        # Around the circle of one interval: as seen from the middle of the widest gap.
+        ordered = sorted(times)
+        gaps = [(ordered[i] - ordered[i - 1]) % interval for i in range(len(ordered))]
+        first = ordered[gaps.index(max(gaps))]
+        late += [(when - first) % interval * 1e3 for when in times]
+    return sorted(late)
 
 
 def main(rows):

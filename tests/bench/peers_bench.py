@@ -76,20 +76,8 @@ def lateness():
     def measure(binary):
         with agent(binary, {"jobs": jobs}) as run:
             stamps = run.wait(1500)
-        begin = stamps[0][1] + 1
-        phases = {}
-        for name, when in stamps:
-            if when > begin:
-                phases.setdefault(name, []).append(when % 0.1)
-        late = []
-        for times in phases.values():
-            # Around the circle of 100 ms: as seen from the middle of the widest gap.
-            ordered = sorted(times)
-            gaps = [(ordered[i] - ordered[i - 1]) % 0.1 for i in range(len(ordered))]
-            first = ordered[gaps.index(max(gaps))]
-            late += [(time - first) % 0.1 for time in times]
-        late.sort()
-        return statistics.median(late) * 1e3, late[int(len(late) * 0.99)] * 1e3
+        late = compare.lateness(stamps, 0.1)
+        return statistics.median(late), late[int(len(late) * 0.99)]
     results = each_agent(3, measure)
     row("start lateness at 100 runs/s, p50", pick(results, 0), "ms", 1.0)
     row("start lateness at 100 runs/s, p99", pick(results, 1), "ms", 0.3)

@@ -1,4 +1,4 @@
-// What telemetry_bench compares with: prometheus-cpp's own exposer with that many gauges, as its
+// What agent_bench.py compares with: prometheus-cpp's own exposer with that many gauges, as its
 // users write it. Usage: plain_exposer SERIES. Writes its port and a newline; each byte on its
 // standard input changes all values and is echoed, the end of input ends it.
 
