@@ -102,8 +102,8 @@ Result<std::unique_ptr<telemetry::MetricsServer>> App::start_server(const Teleme
   auto server = telemetry::MetricsServer::start(
       plan.server, registry_, documents_, [this] { metrics_.before_scrape(); }, &feed_);
   if (!server) return std::move(server).error().during("cannot start telemetry");
-  log_info("telemetry",
-           "telemetry on " + plan.server.listen + ":" + std::to_string(server.value()->port()));
+  log_info("telemetry", "telemetry: serving at " + plan.server.listen + ":" +
+                            std::to_string(server.value()->port()));
   return server;
 }
 
@@ -138,7 +138,9 @@ Result<std::unique_ptr<ControlServer>> App::start_control(const std::string& pat
   actions.requested = [this](const std::string& requested, int code) {
     metrics_.on_control_request(requested, code);
   };
-  return ControlServer::listen(reactor_, path, bus_, std::move(actions));
+  auto control = ControlServer::listen(reactor_, path, bus_, std::move(actions));
+  if (control) log_info("control", "control: serving at " + path);
+  return control;
 }
 
 SupervisorHooks App::supervisor_hooks() {
@@ -222,7 +224,7 @@ void App::set_sensors() {
 // ---- signals, events, time ----
 
 void App::watch_signals() {
-  for (const int signo : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2}) {
+  for (const int signo : {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2}) {
     signals_.push_back(reactor_.on_signal(
         signo, [this, signo](const siginfo_t&) { on_signal(signo, signal_name(signo)); }));
   }
@@ -232,6 +234,7 @@ void App::on_signal(int signo, const std::string& name) {
   switch (signo) {
     case SIGTERM:
     case SIGINT:
+    case SIGQUIT:  // what an nginx image asks for by STOPSIGNAL
       supervisor_.shutdown("received " + name);
       break;
     case SIGHUP:

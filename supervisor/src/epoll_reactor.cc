@@ -35,9 +35,13 @@ constexpr std::uint64_t kFirstFdId = 16;
 constexpr std::size_t kEventsPerTurn = 256;
 constexpr TimePoint kNotArmed = TimePoint::min();
 
-// Everything the agent reacts to, and what must not kill it while it is PID 1's stand-in.
+// Everything the agent reacts to.
 constexpr std::array kHandledSignals = {SIGHUP,  SIGINT,  SIGTERM, SIGQUIT,
                                         SIGUSR1, SIGUSR2, SIGCHLD};
+// What would end it by default, though nobody sends it to end a program. Go's runtime ignores the
+// same, so 3.8.0 did. SIGXFSZ is what a log at its size limit raises.
+constexpr std::array kIgnoredSignals = {SIGPIPE, SIGALRM,   SIGVTALRM, SIGPROF, SIGIO,
+                                        SIGPWR,  SIGSTKFLT, SIGXCPU,   SIGXFSZ};
 
 TimePoint read_clock() { return std::chrono::steady_clock::now(); }
 WallTime read_wall_clock() { return std::chrono::system_clock::now(); }
@@ -379,7 +383,8 @@ void block_signals() {
     ::signal(signo, SIG_DFL);
   }
   ::pthread_sigmask(SIG_BLOCK, &mask, nullptr);
-  ::signal(SIGPIPE, SIG_IGN);
+  for (const int signo : kIgnoredSignals) ::signal(signo, SIG_IGN);
+  for (int signo = SIGRTMIN; signo <= SIGRTMAX; ++signo) ::signal(signo, SIG_IGN);
 }
 
 }  // namespace containerpilot

@@ -51,6 +51,16 @@ class Stopping(unittest.TestCase):
         print(f"SIGTERM to exit: {1000 * seconds:.0f} ms, best of five")
         self.assertLess(seconds, 1)
 
+    def test_sigquit_is_the_same(self):  # an nginx image's STOPSIGNAL; 3.8.0 printed its goroutines and was gone
+        self.assertLess(self.stop_seconds(signal.SIGQUIT), 1)
+
+    def test_signals_that_mean_nothing_to_it_do_not_end_it(self):
+        with harness.Agent({"jobs": [{"name": "stay", "exec": SLEEPER}]}) as agent:
+            agent.wait_log("'stay' started")
+            for signo in (signal.SIGALRM, signal.SIGXFSZ, signal.SIGPWR, signal.SIGIO, signal.SIGRTMIN, signal.SIGPIPE):
+                agent.send(signo)
+            self.assertEqual(agent.control("GET", "/v3/ping").status, 200)
+
     def test_sigint_is_the_same(self):
         self.assertLess(self.stop_seconds(signal.SIGINT), 1)
 
