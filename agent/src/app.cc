@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "containerpilot/supervisor/log.h"
@@ -18,15 +17,6 @@ using namespace std::chrono_literals;
 namespace {
 constexpr Duration kTelemetryBeat = 5s;     // of 3.x; the entry's TTL is 15 s
 constexpr Duration kSelfCheckTimeout = 9s;  // a beat that late still comes before the TTL is over
-constexpr Duration kHealthBeat = 1s;        // /healthz is renewed this often
-constexpr Duration kHealthValid =
-    5s;  // and says 503 when the loop has not come round for this long
-constexpr Duration kPublishDelay = 20ms;  // changes in a burst make one document
-constexpr Duration kMaxPublishDelay = 1s;
-// At most such a part of the loop's time goes into documents, while much happens and while little
-// does.
-constexpr int kPublishShare = 100;
-constexpr int kPublishShareAtRest = 1000;
 
 EventKey pre_start_succeeded(const JobSpec& pre_start) {
   return {EventCode::kExitSuccess, pre_start.name};
@@ -260,6 +250,10 @@ void App::on_signal(int signo, const std::string& name) {
 }
 
 void App::on_event(const Event& event) {
+  if (log_enabled(LogLevel::kDebug)) {
+    log_debug("agent", "event: {" + std::string(event_metric_name(event.key.code)) + " " +
+                           event.key.source + "}");
+  }
   metrics_.on_event(event);
   if (server_) feed_.publish("event", event_json(event));
   if (pre_start_ && event.key == pre_start_succeeded(*pre_start_)) begin_periodic();
@@ -305,151 +299,6 @@ void App::beat() {
   });
 }
 
-// ---- what the control socket asks ----
-
-Result<std::string> App::reload() {
-  LoadResult loaded = load_(environment_);
-  for (const Problem& warning : loaded.warnings) log_warn("agent", one_line(warning));
-  std::string problems;
-  for (const Problem& error : loaded.errors) {
-    log_error("agent", one_line(error));
-    problems += (problems.empty() ? "" : "\n") + one_line(error);
-  }
-  const auto refuse = [this](Error error) -> Result<std::string> {
-    metrics_.on_reload(false, reactor_.wall_now());
-    log_error("agent", error.text() + "; everything stays as it was");
-    return error;
-  };
-  if (!loaded.plan)
-    return refuse(Error(Errc::kInvalid, "cannot reload the configuration: " + problems));
-  if (supervisor_.shutting_down())
-    return refuse(Error(Errc::kUnavailable, "cannot reload: the agent is shutting down"));
-  Plan& next = *loaded.plan;
-  if (next.signals_reload != plan_.signals_reload) {
-    return refuse(
-        Error(Errc::kInvalid, "cannot reload: the configuration is of another generation now"));
-  }
-
-  // First everything that can fail, then everything that cannot.
-  std::unique_ptr<ControlServer> control;
-  std::unique_ptr<CatalogLink> catalog;
-  std::unique_ptr<telemetry::MetricsServer> server;
-  if (next.control_socket != plan_.control_socket) {
-    auto started = start_control(next.control_socket);
-    if (!started) return refuse(std::move(started).error());
-    control = std::move(started).value();
-  }
-  const bool server_changes =
-      next.telemetry.has_value() != plan_.telemetry.has_value() ||
-      (next.telemetry && !(next.telemetry->server == plan_.telemetry->server));
-  if (server_changes && next.telemetry) {
-    // The old listener has to go first where both want the same port.
-    const bool same_port =
-        plan_.telemetry && plan_.telemetry->server.port == next.telemetry->server.port;
-    if (same_port) server_.reset();
-    auto started = start_server(*next.telemetry);
-    if (!started) {
-      if (same_port) {
-        if (auto again = start_server(*plan_.telemetry)) server_ = std::move(again).value();
-      }
-      return refuse(std::move(started).error());
-    }
-    server = std::move(started).value();
-  }
-  const bool catalog_changes = !(next.catalog == plan_.catalog);
-  if (catalog_changes) {
-    auto started = start_catalog(next);
-    if (!started) return refuse(std::move(started).error());
-    catalog = std::move(started).value();
-  }
-  if (const Status status = configure_log(next.logging); !status)
-    return refuse(Error(status.error()));
-
-  if (control) {
-    // Not now: the request that asked for this is answered through the old one.
-    reactor_.post([old = std::shared_ptr<ControlServer>(std::move(control_))] {});
-    control_ = std::move(control);
-  }
-  if (server_changes) server_ = std::move(server);
-  if (catalog_changes) {
-    // The entries in the old catalog are taken out behind our back.
-    std::shared_ptr<CatalogLink> old = std::move(catalog_);
-    old->shutdown([this, old] { reactor_.post([old] {}); });
-    catalog_ = std::move(catalog);
-    if (periodic_) catalog_->watch();
-  } else {
-    catalog_->apply(next);
-  }
-  set_environment(next);
-  declare_metrics(next);
-  plan_ = std::move(next);
-  const ReloadReport report = supervisor_.apply(supervisor_config());
-  self_check_ = Watch();  // it may be about the port there was
-  if (periodic_) set_sensors();
-  if (periodic_) beat();
-  metrics_.on_reload(true, reactor_.wall_now());
-  publish_documents();
-  std::string summary;
-  for (const auto& [what, names] :
-       {std::pair("added", &report.added), std::pair("removed", &report.removed),
-        std::pair("changed", &report.changed)}) {
-    if (names->empty()) continue;
-    summary += (summary.empty() ? "" : "; ") + std::string(what) + ":";
-    for (const std::string& name : *names) summary += " " + name;
-  }
-  summary = summary.empty() ? "no job changed" : summary;
-  summary += "; " + std::to_string(report.unchanged.size()) + " unchanged";
-  log_info("agent", "configuration reloaded: " + summary);
-  return summary;
-}
-
-void App::set_maintenance(bool on) {
-  supervisor_.set_maintenance(on);
-  sensors_.pause(on);
-  metrics_.set_maintenance(on);
-  if (on) {
-    catalog_->withdraw_telemetry();
-  } else if (periodic_) {
-    beat();
-  }
-  changed();
-}
-
-Status App::put_environment(const std::vector<std::pair<std::string, std::string>>& pairs) {
-  for (const auto& [name, value] : pairs) {
-    if (!environment_.set(name, value)) {
-      return Error(Errc::kInvalid,
-                   "cannot set '" + name + "': a name is not empty and holds no '=' and no NUL");
-    }
-  }
-  return ok();
-}
-
-Status App::put_metrics(const std::vector<std::pair<std::string, std::string>>& pairs) {
-  std::string problems;
-  for (const auto& [key, text] : pairs) {
-    if (const Status status = pushed_.push(key, text); !status) {
-      problems += (problems.empty() ? "" : "; ") + status.error().text();
-    }
-  }
-  if (problems.empty()) return ok();
-  log_warn("telemetry", problems);
-  return Error(Errc::kInvalid, problems);
-}
-
-Status App::job_action(const std::string& job, const std::string& action,
-                       const std::string& signal) {
-  if (action == "start") return supervisor_.start_job(job);
-  if (action == "stop") return supervisor_.stop_job(job);
-  if (action == "restart") return supervisor_.restart_job(job);
-  const std::optional<int> signo = parse_signal(signal);
-  if (!signo) {
-    return Error(Errc::kInvalid,
-                 "cannot send '" + signal + "': expected a signal like SIGHUP, HUP or 1");
-  }
-  return supervisor_.signal_job(job, *signo);
-}
-
 // ---- the end ----
 
 void App::on_finished(int code, const std::string& why) {
@@ -462,106 +311,6 @@ void App::on_finished(int code, const std::string& why) {
   self_check_ = Watch();
   // The process hooks of the last job are still on the stack.
   catalog_->shutdown([this] { reactor_.stop(); });
-}
-
-// ---- what others see ----
-
-void App::changed() {
-  if (!server_ || publish_timer_.active() || finishing_) return;
-  // A thousand jobs make long documents: those come less often.
-  const Duration delay =
-      std::clamp<Duration>(publish_cost_ * kPublishShare, kPublishDelay, kMaxPublishDelay);
-  publish_timer_ = reactor_.after(delay, [this] {
-    publish_timer_ = Watch();
-    const auto start = std::chrono::steady_clock::now();
-    publish_documents();
-    publish_cost_ = std::chrono::steady_clock::now() - start;
-    published_at_ = reactor_.now();
-  });
-}
-
-StatusInput App::status_input() const {
-  std::vector<ScalingState> scaling;
-  for (const telemetry::ScalingSpec& rule : plan_.scaling) {
-    const telemetry::ScalingDecision* decision = scaling_.decision(rule.service);
-    const auto instances = catalog_->healthy_instances(rule.service);
-    scaling.push_back(
-        {rule, decision ? *decision : telemetry::ScalingDecision(),
-         instances ? std::optional(static_cast<unsigned>(*instances)) : std::nullopt});
-  }
-  return {.plan = plan_,
-          .jobs = supervisor_.jobs(),
-          .entries = catalog_->entries(),
-          .watches = catalog_->watches(),
-          .sensors = sensors_.states(),
-          .scaling = std::move(scaling),
-          .catalog = catalog_->name(),
-          .catalog_up = catalog_->up(),
-          .maintenance = supervisor_.maintenance(),
-          .shutting_down = supervisor_.shutting_down(),
-          .now = reactor_.wall_now(),
-          .now_monotonic = reactor_.now()};
-}
-
-void App::publish_documents() {
-  if (!server_) return;
-  const StatusInput input = status_input();
-  metrics_.update_jobs(input.jobs);
-  metrics_.update_catalog(!input.catalog.empty(), input.catalog_up, input.entries, input.watches,
-                          input.now, input.now_monotonic);
-  documents_.publish(
-      "/status", {.status = 200, .content_type = "application/json", .body = status_json(input)});
-  documents_.publish(
-      "/sd/prometheus",
-      {.status = 200, .content_type = "application/json", .body = targets_document()});
-  const Readiness ready = readiness(input);
-  std::string verbose;
-  for (const std::string& condition : ready.conditions) verbose += condition + "\n";
-  const int status = ready.ready ? 200 : 503;
-  documents_.publish("/readyz", {.status = status,
-                                 .content_type = "text/plain; charset=utf-8",
-                                 .body = ready.ready ? "ok\n" : verbose});
-  documents_.publish(
-      "/readyz?verbose",
-      {.status = status, .content_type = "text/plain; charset=utf-8", .body = verbose});
-}
-
-void App::publish_health() {
-  const telemetry::Document alive = {.status = 200,
-                                     .content_type = "text/plain; charset=utf-8",
-                                     .body = "ok\n",
-                                     .valid_for = kHealthValid};
-  documents_.publish("/healthz", alive);
-  documents_.publish("/healthz?verbose", alive);
-  health_timer_ = reactor_.after(kHealthBeat, [this] { publish_health(); });
-  // Ages and sensor values move without any event.
-  const bool moves = !plan_.sensors.empty() || !plan_.watches.empty();
-  if (moves && reactor_.now() - published_at_ >= publish_cost_ * kPublishShareAtRest) changed();
-}
-
-std::string App::targets_document() const {
-  nlohmann::ordered_json targets = nlohmann::ordered_json::array();
-  const auto add = [&](const std::string& address, std::uint16_t port, const std::string& service,
-                       const std::string& id, const std::string& path) {
-    const std::string host = address.find(':') == address.npos ? address : "[" + address + "]";
-    targets.push_back({{"targets", {host + ":" + std::to_string(port)}},
-                       {"labels",
-                        {{"__metrics_path__", path},
-                         {"__meta_containerpilot_service", service},
-                         {"__meta_containerpilot_service_id", id}}}});
-  };
-  const std::vector<discovery::Instance> endpoints = catalog_->telemetry_endpoints();
-  for (const discovery::Instance& endpoint : endpoints) {
-    const auto path = endpoint.meta.find("metrics_path");
-    add(endpoint.address, endpoint.port, endpoint.name, endpoint.id,
-        path == endpoint.meta.end() ? "/metrics" : path->second);
-  }
-  // Without a catalog there is at least this one.
-  if (catalog_->name().empty() && plan_.telemetry && server_) {
-    add(plan_.telemetry->server.listen, server_->port(), "containerpilot", hostname_,
-        plan_.telemetry->server.metrics_path);
-  }
-  return targets.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace containerpilot::agent

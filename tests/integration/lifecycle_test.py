@@ -106,7 +106,7 @@ class Children(unittest.TestCase):
                                      {"name": "stay", "exec": SLEEPER}]}) as agent:
             agent.wait_log(rf"pid={agent.pid}\.")
 
-    def test_level_debug_shows_the_loaded_configuration_without_its_secrets(self):
+    def test_level_debug_shows_events_and_the_loaded_configuration_without_its_secrets(self):
         code, log = harness.run_to_end({
             "consul": {"address": "127.0.0.1:1", "token": "c0ffee-secret"}, "logging": {"level": "debug"},
             "jobs": [{"name": "one", "exec": ["true"], "env": {"DB_PASSWORD": "hunter2"}}]})
@@ -116,6 +116,7 @@ class Children(unittest.TestCase):
         self.assertEqual([job["name"] for job in plan["jobs"]], ["one"])
         self.assertNotIn("hunter2", log)
         self.assertNotIn("c0ffee", log)
+        self.assertIn("event: {ExitSuccess one}\n", log)
 
     def test_output_lines_keep_their_order_and_the_last_needs_no_newline(self):  # lost in 3.8.0 (D13)
         _, log = harness.run_to_end({"jobs": [{"name": "talk", "exec": ["printf", "first\\nsecond\\nthird"]}]})

@@ -1,0 +1,123 @@
+// What the running agent shows of itself on the telemetry port.
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "app.h"
+
+namespace containerpilot::agent {
+
+using namespace std::chrono_literals;
+
+namespace {
+constexpr Duration kHealthBeat = 1s;  // /healthz is renewed this often
+constexpr Duration kHealthValid =
+    5s;  // and says 503 when the loop has not come round for this long
+constexpr Duration kPublishDelay = 20ms;  // changes in a burst make one document
+constexpr Duration kMaxPublishDelay = 1s;
+// At most such a part of the loop's time goes into documents, while much happens and while little
+// does.
+constexpr int kPublishShare = 100;
+constexpr int kPublishShareAtRest = 1000;
+}  // namespace
+
+void App::changed() {
+  if (!server_ || publish_timer_.active() || finishing_) return;
+  // A thousand jobs make long documents: those come less often.
+  const Duration delay =
+      std::clamp<Duration>(publish_cost_ * kPublishShare, kPublishDelay, kMaxPublishDelay);
+  publish_timer_ = reactor_.after(delay, [this] {
+    publish_timer_ = Watch();
+    const auto start = std::chrono::steady_clock::now();
+    publish_documents();
+    publish_cost_ = std::chrono::steady_clock::now() - start;
+    published_at_ = reactor_.now();
+  });
+}
+
+StatusInput App::status_input() const {
+  std::vector<ScalingState> scaling;
+  for (const telemetry::ScalingSpec& rule : plan_.scaling) {
+    const telemetry::ScalingDecision* decision = scaling_.decision(rule.service);
+    const auto instances = catalog_->healthy_instances(rule.service);
+    scaling.push_back(
+        {rule, decision ? *decision : telemetry::ScalingDecision(),
+         instances ? std::optional(static_cast<unsigned>(*instances)) : std::nullopt});
+  }
+  return {.plan = plan_,
+          .jobs = supervisor_.jobs(),
+          .entries = catalog_->entries(),
+          .watches = catalog_->watches(),
+          .sensors = sensors_.states(),
+          .scaling = std::move(scaling),
+          .catalog = catalog_->name(),
+          .catalog_up = catalog_->up(),
+          .maintenance = supervisor_.maintenance(),
+          .shutting_down = supervisor_.shutting_down(),
+          .now = reactor_.wall_now(),
+          .now_monotonic = reactor_.now()};
+}
+
+void App::publish_documents() {
+  if (!server_) return;
+  const StatusInput input = status_input();
+  metrics_.update_jobs(input.jobs);
+  metrics_.update_catalog(!input.catalog.empty(), input.catalog_up, input.entries, input.watches,
+                          input.now, input.now_monotonic);
+  documents_.publish(
+      "/status", {.status = 200, .content_type = "application/json", .body = status_json(input)});
+  documents_.publish(
+      "/sd/prometheus",
+      {.status = 200, .content_type = "application/json", .body = targets_document()});
+  const Readiness ready = readiness(input);
+  std::string verbose;
+  for (const std::string& condition : ready.conditions) verbose += condition + "\n";
+  const int status = ready.ready ? 200 : 503;
+  documents_.publish("/readyz", {.status = status,
+                                 .content_type = "text/plain; charset=utf-8",
+                                 .body = ready.ready ? "ok\n" : verbose});
+  documents_.publish(
+      "/readyz?verbose",
+      {.status = status, .content_type = "text/plain; charset=utf-8", .body = verbose});
+}
+
+void App::publish_health() {
+  const telemetry::Document alive = {.status = 200,
+                                     .content_type = "text/plain; charset=utf-8",
+                                     .body = "ok\n",
+                                     .valid_for = kHealthValid};
+  documents_.publish("/healthz", alive);
+  documents_.publish("/healthz?verbose", alive);
+  health_timer_ = reactor_.after(kHealthBeat, [this] { publish_health(); });
+  // Ages and sensor values move without any event.
+  const bool moves = !plan_.sensors.empty() || !plan_.watches.empty();
+  if (moves && reactor_.now() - published_at_ >= publish_cost_ * kPublishShareAtRest) changed();
+}
+
+std::string App::targets_document() const {
+  nlohmann::ordered_json targets = nlohmann::ordered_json::array();
+  const auto add = [&](const std::string& address, std::uint16_t port, const std::string& service,
+                       const std::string& id, const std::string& path) {
+    const std::string host = address.find(':') == address.npos ? address : "[" + address + "]";
+    targets.push_back({{"targets", {host + ":" + std::to_string(port)}},
+                       {"labels",
+                        {{"__metrics_path__", path},
+                         {"__meta_containerpilot_service", service},
+                         {"__meta_containerpilot_service_id", id}}}});
+  };
+  const std::vector<discovery::Instance> endpoints = catalog_->telemetry_endpoints();
+  for (const discovery::Instance& endpoint : endpoints) {
+    const auto path = endpoint.meta.find("metrics_path");
+    add(endpoint.address, endpoint.port, endpoint.name, endpoint.id,
+        path == endpoint.meta.end() ? "/metrics" : path->second);
+  }
+  // Without a catalog there is at least this one.
+  if (catalog_->name().empty() && plan_.telemetry && server_) {
+    add(plan_.telemetry->server.listen, server_->port(), "containerpilot", hostname_,
+        plan_.telemetry->server.metrics_path);
+  }
+  return targets.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace containerpilot::agent

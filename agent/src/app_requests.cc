@@ -1,0 +1,154 @@
+// What the control socket asks the running agent for.
+
+#include <utility>
+
+#include "app.h"
+#include "containerpilot/supervisor/log.h"
+#include "signal_names.h"
+
+namespace containerpilot::agent {
+
+Result<std::string> App::reload() {
+  LoadResult loaded = load_(environment_);
+  for (const Problem& warning : loaded.warnings) log_warn("agent", one_line(warning));
+  std::string problems;
+  for (const Problem& error : loaded.errors) {
+    log_error("agent", one_line(error));
+    problems += (problems.empty() ? "" : "\n") + one_line(error);
+  }
+  const auto refuse = [this](Error error) -> Result<std::string> {
+    metrics_.on_reload(false, reactor_.wall_now());
+    log_error("agent", error.text() + "; everything stays as it was");
+    return error;
+  };
+  if (!loaded.plan)
+    return refuse(Error(Errc::kInvalid, "cannot reload the configuration: " + problems));
+  if (supervisor_.shutting_down())
+    return refuse(Error(Errc::kUnavailable, "cannot reload: the agent is shutting down"));
+  Plan& next = *loaded.plan;
+  if (next.signals_reload != plan_.signals_reload) {
+    return refuse(
+        Error(Errc::kInvalid, "cannot reload: the configuration is of another generation now"));
+  }
+
+  // First everything that can fail, then everything that cannot.
+  std::unique_ptr<ControlServer> control;
+  std::unique_ptr<CatalogLink> catalog;
+  std::unique_ptr<telemetry::MetricsServer> server;
+  if (next.control_socket != plan_.control_socket) {
+    auto started = start_control(next.control_socket);
+    if (!started) return refuse(std::move(started).error());
+    control = std::move(started).value();
+  }
+  const bool server_changes =
+      next.telemetry.has_value() != plan_.telemetry.has_value() ||
+      (next.telemetry && !(next.telemetry->server == plan_.telemetry->server));
+  if (server_changes && next.telemetry) {
+    // The old listener has to go first where both want the same port.
+    const bool same_port =
+        plan_.telemetry && plan_.telemetry->server.port == next.telemetry->server.port;
+    if (same_port) server_.reset();
+    auto started = start_server(*next.telemetry);
+    if (!started) {
+      if (same_port) {
+        if (auto again = start_server(*plan_.telemetry)) server_ = std::move(again).value();
+      }
+      return refuse(std::move(started).error());
+    }
+    server = std::move(started).value();
+  }
+  const bool catalog_changes = !(next.catalog == plan_.catalog);
+  if (catalog_changes) {
+    auto started = start_catalog(next);
+    if (!started) return refuse(std::move(started).error());
+    catalog = std::move(started).value();
+  }
+  if (const Status status = configure_log(next.logging); !status)
+    return refuse(Error(status.error()));
+
+  if (control) {
+    // Not now: the request that asked for this is answered through the old one.
+    reactor_.post([old = std::shared_ptr<ControlServer>(std::move(control_))] {});
+    control_ = std::move(control);
+  }
+  if (server_changes) server_ = std::move(server);
+  if (catalog_changes) {
+    // The entries in the old catalog are taken out behind our back.
+    std::shared_ptr<CatalogLink> old = std::move(catalog_);
+    old->shutdown([this, old] { reactor_.post([old] {}); });
+    catalog_ = std::move(catalog);
+    if (periodic_) catalog_->watch();
+  } else {
+    catalog_->apply(next);
+  }
+  set_environment(next);
+  declare_metrics(next);
+  plan_ = std::move(next);
+  const ReloadReport report = supervisor_.apply(supervisor_config());
+  self_check_ = Watch();  // it may be about the port there was
+  if (periodic_) set_sensors();
+  if (periodic_) beat();
+  metrics_.on_reload(true, reactor_.wall_now());
+  publish_documents();
+  std::string summary;
+  for (const auto& [what, names] :
+       {std::pair("added", &report.added), std::pair("removed", &report.removed),
+        std::pair("changed", &report.changed)}) {
+    if (names->empty()) continue;
+    summary += (summary.empty() ? "" : "; ") + std::string(what) + ":";
+    for (const std::string& name : *names) summary += " " + name;
+  }
+  summary = summary.empty() ? "no job changed" : summary;
+  summary += "; " + std::to_string(report.unchanged.size()) + " unchanged";
+  log_info("agent", "configuration reloaded: " + summary);
+  return summary;
+}
+
+void App::set_maintenance(bool on) {
+  supervisor_.set_maintenance(on);
+  sensors_.pause(on);
+  metrics_.set_maintenance(on);
+  if (on) {
+    catalog_->withdraw_telemetry();
+  } else if (periodic_) {
+    beat();
+  }
+  changed();
+}
+
+Status App::put_environment(const std::vector<std::pair<std::string, std::string>>& pairs) {
+  for (const auto& [name, value] : pairs) {
+    if (!environment_.set(name, value)) {
+      return Error(Errc::kInvalid,
+                   "cannot set '" + name + "': a name is not empty and holds no '=' and no NUL");
+    }
+  }
+  return ok();
+}
+
+Status App::put_metrics(const std::vector<std::pair<std::string, std::string>>& pairs) {
+  std::string problems;
+  for (const auto& [key, text] : pairs) {
+    if (const Status status = pushed_.push(key, text); !status) {
+      problems += (problems.empty() ? "" : "; ") + status.error().text();
+    }
+  }
+  if (problems.empty()) return ok();
+  log_warn("telemetry", problems);
+  return Error(Errc::kInvalid, problems);
+}
+
+Status App::job_action(const std::string& job, const std::string& action,
+                       const std::string& signal) {
+  if (action == "start") return supervisor_.start_job(job);
+  if (action == "stop") return supervisor_.stop_job(job);
+  if (action == "restart") return supervisor_.restart_job(job);
+  const std::optional<int> signo = parse_signal(signal);
+  if (!signo) {
+    return Error(Errc::kInvalid,
+                 "cannot send '" + signal + "': expected a signal like SIGHUP, HUP or 1");
+  }
+  return supervisor_.signal_job(job, *signo);
+}
+
+}  // namespace containerpilot::agent
