@@ -120,7 +120,11 @@ void CatalogLink::withdraw(const std::string& job, std::function<void()> done) {
     reactor_.post(std::move(done));
     return;
   }
-  registrar_->withdraw(it->second.id, kWithdrawBound, std::move(done));
+  auto leave = [this, id = it->second.id, done = std::move(done)] {
+    registrar_->withdraw(id, kWithdrawBound, done);
+  };
+  if (!telemetry_leaves_) return leave();
+  after_telemetry_.push_back(std::move(leave));
 }
 
 void CatalogLink::expect_down() {
@@ -151,7 +155,12 @@ void CatalogLink::beat_telemetry(const Status& answers) {
 }
 
 void CatalogLink::withdraw_telemetry() {
-  if (registrar_ && telemetry_) registrar_->withdraw(telemetry_->id, kWithdrawBound, [] {});
+  if (!advertises_telemetry()) return;
+  telemetry_leaves_ = true;
+  registrar_->withdraw(telemetry_->id, kHeadStart, [this] {
+    telemetry_leaves_ = false;
+    for (const auto& leave : std::exchange(after_telemetry_, {})) leave();
+  });
 }
 
 void CatalogLink::describe_change(const std::vector<Event>& why,

@@ -25,6 +25,7 @@ class CatalogLink {
  public:
   /// How long the end of a job, or of the agent, waits for a catalog that does not answer.
   static constexpr Duration kWithdrawBound = std::chrono::seconds(1);
+  static constexpr Duration kHeadStart = std::chrono::milliseconds(250);
 
   struct Observers {
     discovery::CallObserver call;
@@ -44,7 +45,8 @@ class CatalogLink {
   /// A reload with the same catalog: other entries, other watches.
   void apply(const Plan& plan);
   void report(const std::string& job, bool passing, const std::string& output);
-  /// `done` runs once, later, within kWithdrawBound.
+  /// `done` runs once, later, within kWithdrawBound, and kHeadStart more while the telemetry entry
+  /// is on its way out: nobody shall scrape a service that has gone already.
   void withdraw(const std::string& job, std::function<void()> done);
   /// For a catalog that is a job of this agent. Before that job starts, and before it is stopped:
   /// nobody is warned that it does not answer, and it is tried often until it does.
@@ -90,6 +92,8 @@ class CatalogLink {
   std::vector<discovery::WatchSpec> watches_;
   bool watching_ = false;
   unsigned telemetry_failures_ = 0;  ///< in a row
+  bool telemetry_leaves_ = false;
+  std::vector<std::function<void()>> after_telemetry_;  ///< withdrawals that wait for it
   WatchChanges changes_;
 };
 
