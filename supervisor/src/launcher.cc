@@ -210,7 +210,7 @@ Result<std::unique_ptr<Process>> RealLauncher::try_start(Request request,
     set_variable(environment.value(), "NOTIFY_SOCKET", child->notify->address());
   }
   if (request.own_cgroup) child->cgroup = new_cgroup();
-  auto steps = shim_steps(spec, identity.value(), child->cgroup);
+  auto steps = shim_steps(spec, identity.value());
   if (!steps) return std::move(steps).error();
   child->steps = std::move(steps).value();
   if (Status status = spawn(request, *child, environment.value()); !status) {
@@ -277,6 +277,9 @@ Status RealLauncher::spawn(const Request& request, Child& child,
   plan.argv = arguments.data();
   plan.environment = variables.data();
   if (!shim && !spec.cwd.empty()) plan.cwd = spec.cwd.c_str();
+  const UniqueFd cgroup(
+      child.cgroup.empty() ? -1 : ::open(child.cgroup.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  plan.cgroup = cgroup.get();
   const Spawned spawned = spawner_.spawn(plan);
   switch (spawned.failed) {
     case Spawned::Step::kDone:
@@ -289,6 +292,8 @@ Status RealLauncher::spawn(const Request& request, Child& child,
     case Spawned::Step::kExec:
       return explain_exec_failure(plan.file, spawned.error);
   }
+  if (!child.cgroup.empty() && !spawned.in_cgroup)
+    cgroups_->remove(std::exchange(child.cgroup, {}));
   child.pid = spawned.pid;
   child.report = std::move(report.read);
   return ok();

@@ -103,7 +103,6 @@ bool set_limit(std::string_view numbers) {
 
 bool do_step(std::string_view key, std::string_view value) {
   std::string_view rest = value;
-  if (key == "cgroup") return write_file(std::string(value) + "/cgroup.procs", "0");
   if (key == "oom") return write_file("/proc/self/oom_score_adj", value);
   if (key == "rlimit") return set_limit(value);
   if (key == "groups") return set_groups(value);
@@ -180,10 +179,8 @@ ShimStep limit_step(const std::string& name, int resource, const ResourceLimit& 
 
 }  // namespace
 
-Result<std::vector<ShimStep>> shim_steps(const ProcessSpec& spec, const Identity& identity,
-                                         const std::string& cgroup) {
+Result<std::vector<ShimStep>> shim_steps(const ProcessSpec& spec, const Identity& identity) {
   std::vector<ShimStep> steps;
-  if (!cgroup.empty()) steps.push_back({"cgroup=" + cgroup, "join the cgroup '" + cgroup + "'"});
   if (spec.oom_score_adj) {
     const std::string score = std::to_string(*spec.oom_score_adj);
     steps.push_back({"oom=" + score, "set oomScoreAdj to " + score});

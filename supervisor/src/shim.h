@@ -9,8 +9,8 @@
 namespace containerpilot::detail {
 
 /// The shim: this program's own binary under a private argv[0]. Started where the child shall be,
-/// it does what a plain start cannot (join a cgroup, set limits, change user, …), step by step, and
-/// executes the child in its place. A failing step is reported over fd kShimReportFd, which closes
+/// it does what a plain start cannot (set limits, change user, …), step by step, and executes the
+/// child in its place. A failing step is reported over fd kShimReportFd, which closes
 /// with the exec.
 inline constexpr int kShimReportFd = 3;
 
@@ -20,10 +20,9 @@ struct ShimStep {
 };
 
 /// What the shim has to do for `spec`, in the order it has to be done (privileges go last); empty
-/// when a plain start suffices. `cgroup` is a folder of the cgroup v2 tree to join, or empty.
+/// when a plain start suffices.
 /// Errors: kInvalid for an unknown limit.
-Result<std::vector<ShimStep>> shim_steps(const ProcessSpec& spec, const Identity& identity,
-                                         const std::string& cgroup);
+Result<std::vector<ShimStep>> shim_steps(const ProcessSpec& spec, const Identity& identity);
 
 /// argv that makes run_shim_if_asked() do `steps` and then execute `path` with `argv`.
 std::vector<std::string> shim_argv(const std::vector<ShimStep>& steps, const std::string& path,
