@@ -55,8 +55,7 @@ struct LineReader::State : std::enable_shared_from_this<LineReader::State> {
 
   enum class Read { kData, kNothing, kEnd };
   Read read_chunk() {
-    // One buffer for all readers: only the loop's thread reads, and lines are handed out at once.
-    static thread_local std::array<char, kChunk> buffer;
+    std::array<char, kChunk> buffer;  // lines are handed out at once
     const ssize_t n = ::read(fd.get(), buffer.data(), buffer.size());
     if (n > 0) {
       hand_out(std::string_view(buffer.data(), static_cast<std::size_t>(n)));
