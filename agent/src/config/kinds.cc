@@ -1,5 +1,6 @@
 #include "config/kinds.h"
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <cmath>
@@ -13,28 +14,29 @@ namespace {
 
 using NodeKind = Node::Kind;
 
-bool wrong(Problems& problems, const Node& node, const std::string& accepted,
+bool wrong(Problems& problems, const Node& node, std::string_view accepted,
            const std::string& why = {}) {
-  problems.error(node, "found " + describe(node) + (why.empty() ? "" : ", " + why), accepted);
+  problems.error(node, "found " + describe(node) + (why.empty() ? "" : ", " + why),
+                 std::string(accepted));
   return false;
 }
 
 template <class T>
-Kind<T> make_kind(std::string name, std::string accepted, std::string schema,
+Kind<T> make_kind(std::string_view name, std::string_view accepted, std::string_view schema,
                   std::function<bool(Problems&, const Node&, T&)> parse) {
   Kind<T> kind;
-  kind.name = std::move(name);
-  kind.accepted = std::move(accepted);
-  kind.schema = std::move(schema);
+  kind.name = name;
+  kind.accepted = accepted;
+  kind.schema = schema;
   kind.parse = std::move(parse);
   return kind;
 }
 
 /// The kind made of one weak conversion.
 template <class T>
-Kind<T> weak(std::string name, const std::string& accepted, std::string schema,
+Kind<T> weak(std::string_view name, std::string_view accepted, std::string_view schema,
              std::optional<T> (*convert)(const Node&)) {
-  return make_kind<T>(std::move(name), accepted, std::move(schema),
+  return make_kind<T>(name, accepted, schema,
                       [accepted, convert](Problems& problems, const Node& node, T& out) {
                         std::optional<T> value = convert(node);
                         if (!value) return wrong(problems, node, accepted);
@@ -63,18 +65,45 @@ constexpr const char* kDurationSchema = R"({"type": ["string", "number"]})";
 
 }  // namespace
 
+std::string quoted_words(const std::vector<std::string_view>& words) {
+  std::string out;
+  for (const std::string_view word : words)
+    out.append(out.empty() ? "\"" : ", \"").append(word).append("\"");
+  return out;
+}
+
+std::optional<std::size_t> find_word(Problems& problems, const Node& node,
+                                     const std::vector<std::string_view>& words) {
+  if (node.is(NodeKind::kString)) {
+    const auto found = std::find(words.begin(), words.end(), node.text);
+    if (found != words.end()) return found - words.begin();
+  }
+  const std::string_view near = node.is(NodeKind::kString) ? nearest(node.text, words) : "";
+  wrong(problems, node, quoted_words(words),
+        near.empty() ? "" : "did you mean \"" + std::string(near) + "\"?");
+  return std::nullopt;
+}
+
+bool is_object(Problems& problems, const Node& node) {
+  return node.is(NodeKind::kObject) || wrong(problems, node, "an object");
+}
+
+bool is_list_of_objects(Problems& problems, const Node& node) {
+  return node.is(NodeKind::kArray) || wrong(problems, node, "a list of objects: [ { … }, … ]");
+}
+
 Kind<std::string> text() { return weak<std::string>("text", "a string", kTextSchema, to_text); }
 Kind<std::string> secret() { return text(); }
 
 Kind<std::string> some_text() {
-  Kind<std::string> kind = text();
-  kind.accepted = "a string that is not empty";
-  kind.parse = [inner = kind.parse, accepted = kind.accepted](Problems& problems, const Node& node,
-                                                              std::string& out) {
-    if (!inner(problems, node, out)) return false;
-    return out.empty() ? wrong(problems, node, accepted) : true;
-  };
-  return kind;
+  static constexpr std::string_view kAccepted = "a string that is not empty";
+  return make_kind<std::string>("text", kAccepted, kTextSchema,
+                                [](Problems& problems, const Node& node, std::string& out) {
+                                  std::optional<std::string> value = to_text(node);
+                                  if (!value) return wrong(problems, node, "a string");
+                                  out = std::move(*value);
+                                  return !out.empty() || wrong(problems, node, kAccepted);
+                                });
 }
 
 Kind<bool> boolean() {
@@ -155,7 +184,7 @@ namespace {
 
 /// A number cut to whole seconds, or a string that is one; odd spellings are warned of.
 bool read_whole_seconds(Problems& problems, const Node& node, std::int64_t whole, Duration least,
-                        const std::string& accepted, Duration& out) {
+                        std::string_view accepted, Duration& out) {
   const std::optional<Duration> value = from_seconds(static_cast<double>(whole));
   if (!value || *value < least) return wrong(problems, node, accepted);
   if (node.is(NodeKind::kNumber) && node.number != std::trunc(node.number)) {

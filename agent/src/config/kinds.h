@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <map>
 #include <optional>
 #include <string>
@@ -45,34 +46,39 @@ using TextMap = std::vector<std::pair<std::string, std::string>>;
 Kind<TextMap> text_map();
 Kind<std::vector<double>> numbers();
 
+/// `"a", "b"`
+std::string quoted_words(const std::vector<std::string_view>& words);
+/// Which of the words it is; anything else is reported.
+std::optional<std::size_t> find_word(Problems& problems, const Node& node,
+                                     const std::vector<std::string_view>& words);
+/// Anything else is reported.
+bool is_object(Problems& problems, const Node& node);
+bool is_list_of_objects(Problems& problems, const Node& node);
+
 /// Exactly one of these words.
 template <class E>
-Kind<E> choice(std::vector<std::pair<std::string, E>> words) {
+Kind<E> choice(std::initializer_list<std::pair<std::string_view, E>> words) {
+  std::vector<std::string_view> names;
+  std::vector<E> values;
+  for (const auto& [name, value] : words) names.push_back(name), values.push_back(value);
   Kind<E> kind;
-  kind.name = "word";
-  kind.schema = R"({"enum": [)";
-  for (const auto& [word, value] : words) {
-    const char* comma = kind.accepted.empty() ? "" : ", ";
-    kind.accepted += comma + ("\"" + word + "\"");
-    kind.schema += comma + ("\"" + word + "\"");
-  }
-  kind.schema += "]}";
-  kind.parse = [words = std::move(words), accepted = kind.accepted](Problems& problems,
-                                                                    const Node& node, E& out) {
-    std::vector<std::string_view> names;
-    for (const auto& [word, value] : words) {
-      names.push_back(word);
-      if (!node.is(Node::Kind::kString) || node.text != word) continue;
-      out = value;
-      return true;
-    }
-    std::string message = "found " + describe(node);
-    const std::string_view near = node.is(Node::Kind::kString) ? nearest(node.text, names) : "";
-    if (!near.empty()) message += ", did you mean \"" + std::string(near) + "\"?";
-    problems.error(node, std::move(message), accepted);
-    return false;
+  kind.name = "word";  // the accepted words are its schema
+  kind.accepted = quoted_words(names);
+  kind.parse = [names = std::move(names), values = std::move(values)](Problems& problems,
+                                                                      const Node& node, E& out) {
+    const std::optional<std::size_t> found = find_word(problems, node, names);
+    if (found) out = values[*found];
+    return found.has_value();
   };
   return kind;
+}
+
+template <class T>
+bool read_object(Problems& problems, const Block& block, const Node& node, T& out) {
+  if (!is_object(problems, node)) return false;
+  out.node = &node;
+  read_block(problems, block, node, &out);
+  return true;
 }
 
 /// An object with the fields of `block`.
@@ -82,13 +88,7 @@ Kind<T> object(const Block& block) {
   kind.name = "object";
   kind.accepted = "an object";
   kind.parse = [&block](Problems& problems, const Node& node, T& out) {
-    if (!node.is(Node::Kind::kObject)) {
-      problems.error(node, "found " + describe(node), "an object");
-      return false;
-    }
-    out.node = &node;
-    read_block(problems, block, node, &out);
-    return true;
+    return read_object(problems, block, node, out);
   };
   return kind;
 }
@@ -99,16 +99,13 @@ Kind<std::vector<T>> objects(const Block& block) {
   Kind<std::vector<T>> kind;
   kind.name = "list of objects";
   kind.accepted = "a list of objects";
-  kind.parse = [one = object<T>(block)](Problems& problems, const Node& node, std::vector<T>& out) {
-    if (!node.is(Node::Kind::kArray)) {
-      problems.error(node, "found " + describe(node), "a list of objects: [ { … }, … ]");
-      return false;
-    }
+  kind.parse = [&block](Problems& problems, const Node& node, std::vector<T>& out) {
+    if (!is_list_of_objects(problems, node)) return false;
     for (const Node& child : node) {
       if (problems.full()) return false;
       if (child.is(Node::Kind::kNull)) continue;
       T element;
-      if (one.parse(problems, child, element)) out.push_back(std::move(element));
+      if (read_object(problems, block, child, element)) out.push_back(std::move(element));
     }
     return true;
   };

@@ -39,15 +39,17 @@ std::string cell(std::string text) {
 bool is_list(const Field& field) { return field.kind.name == "list of objects"; }
 
 std::string value_text(const Field& field) {
-  if (field.block == nullptr) return field.kind.name;
-  return field.kind.name + " (`" + field.block->name + "`)";
+  std::string text(field.kind.name);
+  if (field.block != nullptr) text.append(" (`").append(field.block->name).append("`)");
+  return text;
 }
 
 Json block_schema(const Block& block);
 
 Json field_schema(const Field& field) {
+  if (field.kind.name == "word") return Json::parse("{\"enum\": [" + field.kind.accepted + "]}");
   if (field.block == nullptr) return Json::parse(field.kind.schema);
-  Json object = {{"$ref", "#/$defs/" + field.block->name}};
+  Json object = {{"$ref", "#/$defs/" + std::string(field.block->name)}};
   if (is_list(field)) return {{"type", "array"}, {"items", std::move(object)}};
   if (field.kind.schema.empty()) return object;
   Json other = Json::parse(field.kind.schema);
@@ -62,11 +64,12 @@ Json block_schema(const Block& block) {
   for (const Field& field : block.fields) {
     if (field.hidden) continue;
     Json schema = field_schema(field);
-    schema["description"] = field.default_text.empty()
-                                ? field.help
-                                : field.help + " Default: " + field.default_text + ".";
-    properties[field.name] = schema;
-    for (const std::string& alias : field.aliases) properties[alias] = schema;
+    std::string description(field.help);
+    if (!field.default_text.empty())
+      description.append(" Default: ").append(field.default_text).append(".");
+    schema["description"] = std::move(description);
+    properties[std::string(field.name)] = schema;
+    for (const std::string_view alias : field.aliases) properties[std::string(alias)] = schema;
     if (field.required) required.push_back(field.name);
   }
   Json out = {{"type", "object"}, {"description", block.help}, {"additionalProperties", false}};
@@ -79,7 +82,7 @@ Json block_schema(const Block& block) {
 
 std::vector<std::string> reference_blocks() {
   std::vector<std::string> out;
-  for (const Block* block : blocks()) out.push_back(block->name);
+  for (const Block* block : blocks()) out.emplace_back(block->name);
   return out;
 }
 
@@ -88,12 +91,15 @@ std::string reference_table(const std::string& name) {
                                   [&](const Block* block) { return block->name == name; });
   if (found == blocks().end()) return "";
   const Block& block = **found;
-  std::string out = block.help + "\n\n| key | value | default | meaning |\n|---|---|---|---|\n";
+  std::string out(block.help);
+  out += "\n\n| key | value | default | meaning |\n|---|---|---|---|\n";
   for (const Field& field : block.fields) {
     if (field.hidden) continue;
-    const std::string fallback = field.required ? "required" : field.default_text;
-    out += "| `" + field.name + "`" + (field.since_4 ? " +" : "") + " | " +
-           cell(value_text(field)) + " | " + cell(fallback) + " | " + cell(field.help) + " |\n";
+    const std::string_view fallback = field.required ? "required" : field.default_text;
+    out.append("| `").append(field.name).append(field.since_4 ? "` +" : "`");
+    out += " | " + cell(value_text(field));
+    out += " | " + cell(std::string(fallback));
+    out += " | " + cell(std::string(field.help)) + " |\n";
   }
   return out;
 }
@@ -104,7 +110,7 @@ std::string json_schema() {
   out.update(block_schema(v3_block()));
   Json definitions = Json::object();
   for (const Block* block : blocks()) {
-    if (block != &v3_block()) definitions[block->name] = block_schema(*block);
+    if (block != &v3_block()) definitions[std::string(block->name)] = block_schema(*block);
   }
   out["$defs"] = std::move(definitions);
   return out.dump(2) + "\n";

@@ -22,7 +22,7 @@ const Field* find_field(const Block& block, std::string_view key) {
   const std::string wanted = lower_case(key);
   for (const Field& field : block.fields) {
     if (lower_case(field.name) == wanted) return &field;
-    for (const std::string& alias : field.aliases) {
+    for (const std::string_view alias : field.aliases) {
       if (lower_case(alias) == wanted) return &field;
     }
   }
@@ -57,7 +57,7 @@ void report_unknown(Problems& problems, const Block& block, const Node& node) {
   for (const Field& field : block.fields) {
     if (field.hidden) continue;
     names.push_back(field.name);
-    accepted += (accepted.empty() ? "" : ", ") + field.name;
+    accepted.append(accepted.empty() ? "" : ", ").append(field.name);
   }
   const std::string_view near = nearest(node.key, names);
   std::string message = "unknown key " + key;
@@ -66,6 +66,23 @@ void report_unknown(Problems& problems, const Block& block, const Node& node) {
 }
 
 }  // namespace
+
+bool Field::read(Problems& problems, const Node& node, void* target) const {
+  const auto [value, place] = slot(target);
+  const bool good = parse(problems, node, value);
+  if (good) *place = &node;
+  return good;
+}
+
+Field& add_field(Block& block, std::string_view name, KindInfo kind, std::string_view default_text,
+                 std::string_view help) {
+  Field& field = block.fields.emplace_back();
+  field.name = name;
+  field.kind = std::move(kind);
+  field.default_text = default_text;
+  field.help = help;
+  return field;
+}
 
 std::string lower_case(std::string_view text) {
   std::string out(text);
@@ -136,7 +153,7 @@ void read_block(Problems& problems, const Block& block, const Node& object, void
     const bool missing =
         given[i] == nullptr || (given[i]->is(Node::Kind::kNull) && !given[i]->unset);
     if (field.required && missing) {
-      problems.error(object, "'" + field.name + "' is missing", field.kind.accepted);
+      problems.error(object, "'" + std::string(field.name) + "' is missing", field.kind.accepted);
     }
   }
 }

@@ -28,9 +28,9 @@ struct Value {
 
 /// What a kind of value accepts, for people and for editors.
 struct KindInfo {
-  std::string name;      ///< "duration", in the reference tables
-  std::string accepted;  ///< `a duration like "250ms", or a number of seconds`, in messages
-  std::string schema;    ///< JSON Schema: `{"type": ["string", "number"]}`
+  std::string_view name;    ///< "duration", in the reference tables
+  std::string accepted;     ///< `a duration like "250ms", or a number of seconds`, in messages
+  std::string_view schema;  ///< JSON Schema: `{"type": ["string", "number"]}`
 };
 
 /// A kind of value and how it is read: `parse` stores into the target or says why it cannot
@@ -42,18 +42,29 @@ struct Kind : KindInfo {
 
 struct Block;
 
+/// Where a field's value goes: `value` is the T of a Value<T>.
+struct Slot {
+  void* value;
+  const Node** node;
+};
+
+/// The tables are made at every start: texts are literals, and what is the same for all types of
+/// values is compiled once.
 struct Field {
-  std::string name;
-  std::vector<std::string> aliases;  ///< also accepted, not advertised
+  std::string_view name;
+  std::vector<std::string_view> aliases;  ///< also accepted, not advertised
   KindInfo kind;
-  std::string default_text;  ///< for the reference; empty: none
-  std::string help;
+  std::string_view default_text;  ///< for the reference; empty: none
+  std::string_view help;
   const Block* block = nullptr;  ///< of an object, or of the elements of a list
   bool required = false;
   bool since_4 = false;  ///< unknown to the old program
   bool hidden = false;   ///< only there to explain itself
+  std::function<Slot(void* target)> slot;
+  std::function<bool(Problems&, const Node&, void* value)> parse;
+
   /// False when the value counts as left out, or was reported.
-  std::function<bool(Problems&, const Node&, void* target)> read;
+  bool read(Problems& problems, const Node& node, void* target) const;
 };
 
 /// A key that is not one here, with something better to say than "unknown".
@@ -65,8 +76,8 @@ struct NotedKey {
 enum class KeyCase : std::uint8_t { kExact, kAny };
 
 struct Block {
-  std::string name;  ///< "health"
-  std::string help;
+  std::string_view name;  ///< "health"
+  std::string_view help;
   std::vector<Field> fields;
   std::vector<NotedKey> ignored;     ///< the old program swallowed them: a warning
   std::vector<NotedKey> foreign;     ///< from another dialect: always an error
@@ -83,38 +94,41 @@ std::string_view nearest(std::string_view word, const std::vector<std::string_vi
 
 std::string lower_case(std::string_view text);
 
+Field& add_field(Block& block, std::string_view name, KindInfo kind, std::string_view default_text,
+                 std::string_view help);
+
+template <class V>
+std::function<bool(Problems&, const Node&, void*)> untyped(
+    std::function<bool(Problems&, const Node&, V&)> parse) {
+  return [parse = std::move(parse)](Problems& problems, const Node& node, void* value) {
+    return parse(problems, node, *static_cast<V*>(value));
+  };
+}
+
 /// Declares the block of struct T:
 ///   BlockOf<Watch>("watch", "…").field("tag", &Watch::tag, text(), "", "…").build()
 template <class T>
 class BlockOf {
  public:
-  BlockOf(std::string name, std::string help) {
-    block_.name = std::move(name), block_.help = std::move(help);
-  }
+  BlockOf(std::string_view name, std::string_view help) { block_.name = name, block_.help = help; }
 
   template <class V>
-  BlockOf& field(std::string name, Value<V> T::*member, Kind<V> kind, std::string default_text,
-                 std::string help) {
-    Field& field = block_.fields.emplace_back();
-    field.name = std::move(name);
-    field.kind = kind;
-    field.default_text = std::move(default_text);
-    field.help = std::move(help);
-    field.read = [member, kind = std::move(kind)](Problems& problems, const Node& node,
-                                                  void* target) {
+  BlockOf& field(std::string_view name, Value<V> T::*member, Kind<V> kind,
+                 std::string_view default_text, std::string_view help) {
+    Field& field = add_field(block_, name, std::move(kind), default_text, help);
+    field.slot = [member](void* target) {
       Value<V>& value = static_cast<T*>(target)->*member;
-      const bool good = kind.parse(problems, node, value.value);
-      if (good) value.node = &node;
-      return good;
+      return Slot{&value.value, &value.node};
     };
+    field.parse = untyped(std::move(kind.parse));
     return *this;
   }
   /// All fields of a struct that T holds: the same keys in several blocks.
   template <class Part>
   BlockOf& include(Part T::*member, const Block& part) {
     for (Field field : part.fields) {
-      field.read = [member, read = field.read](Problems& problems, const Node& node, void* target) {
-        return read(problems, node, &(static_cast<T*>(target)->*member));
+      field.slot = [member, slot = std::move(field.slot)](void* target) {
+        return slot(&(static_cast<T*>(target)->*member));
       };
       block_.fields.push_back(std::move(field));
     }
@@ -126,8 +140,8 @@ class BlockOf {
     return *this;
   }
   // These say more about the field declared last.
-  BlockOf& alias(std::string name) {
-    return block_.fields.back().aliases.push_back(std::move(name)), *this;
+  BlockOf& alias(std::string_view name) {
+    return block_.fields.back().aliases.push_back(name), *this;
   }
   BlockOf& of(const Block& block) { return block_.fields.back().block = &block, *this; }
   BlockOf& required() { return block_.fields.back().required = true, *this; }

@@ -16,18 +16,18 @@ namespace {
 
 using NodeKind = Node::Kind;
 
-bool wrong(Problems& problems, const Node& node, const std::string& accepted) {
-  problems.error(node, "found " + describe(node), accepted);
+bool wrong(Problems& problems, const Node& node, std::string_view accepted) {
+  problems.error(node, "found " + describe(node), std::string(accepted));
   return false;
 }
 
 template <class T>
-Kind<T> make_kind(std::string name, const std::string& accepted, std::string schema,
+Kind<T> make_kind(std::string_view name, std::string_view accepted, std::string_view schema,
                   std::function<bool(Problems&, const Node&, T&)> parse) {
   Kind<T> kind;
-  kind.name = std::move(name);
+  kind.name = name;
   kind.accepted = accepted;
-  kind.schema = std::move(schema);
+  kind.schema = schema;
   kind.parse = std::move(parse);
   return kind;
 }
@@ -119,13 +119,13 @@ std::optional<std::uint64_t> parse_limit_value(const Node& node) {
 }
 
 bool read_rlimit(Problems& problems, const Node& node, ResourceLimit& out) {
-  const std::string accepted = "a number, \"unlimited\", or [soft, hard]";
+  static constexpr std::string_view kAccepted = "a number, \"unlimited\", or [soft, hard]";
   const bool pair = node.is(NodeKind::kArray) && node.count == 2;
   const std::optional<std::uint64_t> soft = parse_limit_value(pair ? *node.first : node);
   const std::optional<std::uint64_t> hard = parse_limit_value(pair ? *node.first->next : node);
-  if (!soft || !hard) return wrong(problems, node, accepted);
+  if (!soft || !hard) return wrong(problems, node, kAccepted);
   if (*soft > *hard) {
-    problems.error(node, "the soft limit is above the hard one", accepted);
+    problems.error(node, "the soft limit is above the hard one", std::string(kAccepted));
     return false;
   }
   out = {*soft, *hard};
@@ -158,19 +158,20 @@ std::optional<std::pair<int, int>> parse_status_range(const Node& node) {
 using StatusRanges = std::vector<std::pair<int, int>>;
 
 Kind<StatusRanges> status_kind() {
-  const std::string accepted = R"(a status, a range like "200-299", or a list of them)";
-  return make_kind<StatusRanges>(
-      "statuses", accepted, R"({"type": ["integer", "string", "array"]})",
-      [accepted](Problems& problems, const Node& node, StatusRanges& out) {
-        const bool list = node.is(NodeKind::kArray);
-        for (const Node* one = list ? node.first : &node; one != nullptr;
-             one = list ? one->next : nullptr) {
-          const auto range = parse_status_range(*one);
-          if (!range) return wrong(problems, *one, accepted);
-          out.push_back(*range);
-        }
-        return !out.empty() || wrong(problems, node, accepted);
-      });
+  static constexpr std::string_view kAccepted =
+      R"(a status, a range like "200-299", or a list of them)";
+  return make_kind<StatusRanges>("statuses", kAccepted,
+                                 R"({"type": ["integer", "string", "array"]})",
+                                 [](Problems& problems, const Node& node, StatusRanges& out) {
+                                   const bool list = node.is(NodeKind::kArray);
+                                   for (const Node* one = list ? node.first : &node; one != nullptr;
+                                        one = list ? one->next : nullptr) {
+                                     const auto range = parse_status_range(*one);
+                                     if (!range) return wrong(problems, *one, kAccepted);
+                                     out.push_back(*range);
+                                   }
+                                   return !out.empty() || wrong(problems, node, kAccepted);
+                                 });
 }
 
 bool is_http_url(std::string_view url) {
@@ -181,11 +182,11 @@ bool is_http_url(std::string_view url) {
 }
 
 Kind<std::string> url_kind() {
-  const std::string accepted = R"(a URL like "http://127.0.0.1:8080/health")";
-  return make_kind<std::string>("URL", accepted, kTextSchema,
-                                [accepted](Problems& problems, const Node& node, std::string& out) {
+  static constexpr std::string_view kAccepted = R"(a URL like "http://127.0.0.1:8080/health")";
+  return make_kind<std::string>("URL", kAccepted, kTextSchema,
+                                [](Problems& problems, const Node& node, std::string& out) {
                                   if (!node.is(NodeKind::kString) || !is_http_url(node.text)) {
-                                    return wrong(problems, node, accepted);
+                                    return wrong(problems, node, kAccepted);
                                   }
                                   out = std::string(node.text);
                                   return true;
@@ -259,36 +260,37 @@ Kind<RestartsConfig> restarts_kind() {
 }
 
 Kind<int> signal_kind() {
-  const std::string accepted = R"(a signal like "SIGQUIT", or its number)";
-  return make_kind<int>("signal", accepted, R"({"type": ["string", "integer"]})",
-                        [accepted](Problems& problems, const Node& node, int& out) {
+  static constexpr std::string_view kAccepted = R"(a signal like "SIGQUIT", or its number)";
+  return make_kind<int>("signal", kAccepted, R"({"type": ["string", "integer"]})",
+                        [](Problems& problems, const Node& node, int& out) {
                           const std::optional<int> signal = parse_signal(node);
-                          if (!signal) return wrong(problems, node, accepted);
+                          if (!signal) return wrong(problems, node, kAccepted);
                           out = *signal;
                           return true;
                         });
 }
 
 Kind<std::string> umask_kind() {
-  const std::string accepted = R"(octal digits in quotes, like "022")";
-  return make_kind<std::string>("octal digits", accepted, kTextSchema,
-                                [accepted](Problems& problems, const Node& node, std::string& out) {
+  static constexpr std::string_view kAccepted = R"(octal digits in quotes, like "022")";
+  return make_kind<std::string>("octal digits", kAccepted, kTextSchema,
+                                [](Problems& problems, const Node& node, std::string& out) {
                                   const bool good = node.is(NodeKind::kString) &&
                                                     !node.text.empty() && node.text.size() <= 4 &&
                                                     node.text.find_first_not_of("01234567") ==
                                                         std::string_view::npos &&
                                                     (node.text.size() < 4 || node.text[0] == '0');
                                   out = std::string(node.text);
-                                  return good || wrong(problems, node, accepted);
+                                  return good || wrong(problems, node, kAccepted);
                                 });
 }
 
 Kind<std::map<std::string, ResourceLimit>> rlimits_kind() {
-  const std::string accepted = "an object of limits, like {nofile: 1024, core: \"unlimited\"}";
+  static constexpr std::string_view kAccepted =
+      "an object of limits, like {nofile: 1024, core: \"unlimited\"}";
   return make_kind<std::map<std::string, ResourceLimit>>(
-      "object of limits", accepted, R"({"type": "object"})",
-      [accepted](Problems& problems, const Node& node, std::map<std::string, ResourceLimit>& out) {
-        if (!node.is(NodeKind::kObject)) return wrong(problems, node, accepted);
+      "object of limits", kAccepted, R"({"type": "object"})",
+      [](Problems& problems, const Node& node, std::map<std::string, ResourceLimit>& out) {
+        if (!node.is(NodeKind::kObject)) return wrong(problems, node, kAccepted);
         bool good = true;
         for (const Node& member : node) {
           if (std::find(kLimits.begin(), kLimits.end(), member.key) == kLimits.end()) {
@@ -325,19 +327,18 @@ Kind<HttpProbe> http_probe_kind() {
 }
 
 Kind<TcpProbe> tcp_probe_kind() {
-  const std::string accepted = R"("host:port", like "127.0.0.1:5432")";
+  static constexpr std::string_view kAccepted = R"("host:port", like "127.0.0.1:5432")";
   return make_kind<TcpProbe>(
-      "host:port", accepted, kTextSchema,
-      [accepted](Problems& problems, const Node& node, TcpProbe& out) {
-        if (!node.is(NodeKind::kString)) return wrong(problems, node, accepted);
+      "host:port", kAccepted, kTextSchema, [](Problems& problems, const Node& node, TcpProbe& out) {
+        if (!node.is(NodeKind::kString)) return wrong(problems, node, kAccepted);
         const std::size_t colon = node.text.rfind(':');
-        if (colon == std::string_view::npos || colon == 0) return wrong(problems, node, accepted);
+        if (colon == std::string_view::npos || colon == 0) return wrong(problems, node, kAccepted);
         std::string_view host = node.text.substr(0, colon);
         const std::string_view port = node.text.substr(colon + 1);
         const char* end = port.data() + port.size();
         const auto [stop, code] = std::from_chars(port.data(), end, out.port);
         if (port.empty() || stop != end || code != std::errc() || out.port == 0) {
-          return wrong(problems, node, accepted);
+          return wrong(problems, node, kAccepted);
         }
         if (host.size() > 2 && host.front() == '[' && host.back() == ']')
           host = host.substr(1, host.size() - 2);
@@ -347,22 +348,24 @@ Kind<TcpProbe> tcp_probe_kind() {
 }
 
 Kind<UnixProbe> unix_probe_kind() {
-  const std::string accepted = R"(the path of a unix socket, like "/run/app.sock")";
-  return make_kind<UnixProbe>("path", accepted, kTextSchema,
-                              [accepted](Problems& problems, const Node& node, UnixProbe& out) {
-                                const bool good = node.is(NodeKind::kString) &&
-                                                  !node.text.empty() && node.text.front() == '/';
-                                out.path = std::string(node.text);
-                                return good || wrong(problems, node, accepted);
-                              });
+  static constexpr std::string_view kAccepted =
+      R"(the path of a unix socket, like "/run/app.sock")";
+  return make_kind<UnixProbe>(
+      "path", kAccepted, kTextSchema, [](Problems& problems, const Node& node, UnixProbe& out) {
+        const bool good =
+            node.is(NodeKind::kString) && !node.text.empty() && node.text.front() == '/';
+        out.path = std::string(node.text);
+        return good || wrong(problems, node, kAccepted);
+      });
 }
 
 Kind<std::vector<telemetry::Quantile>> quantiles_kind() {
-  const std::string accepted = "a list of numbers between 0 and 1, or of {quantile, error}";
+  static constexpr std::string_view kAccepted =
+      "a list of numbers between 0 and 1, or of {quantile, error}";
   return make_kind<std::vector<telemetry::Quantile>>(
-      "list of quantiles", accepted, R"({"type": "array"})",
-      [accepted](Problems& problems, const Node& node, std::vector<telemetry::Quantile>& out) {
-        if (!node.is(NodeKind::kArray)) return wrong(problems, node, accepted);
+      "list of quantiles", kAccepted, R"({"type": "array"})",
+      [](Problems& problems, const Node& node, std::vector<telemetry::Quantile>& out) {
+        if (!node.is(NodeKind::kArray)) return wrong(problems, node, kAccepted);
         for (const Node& child : node) {
           const Node* quantile = child.is(NodeKind::kObject) ? child.find("quantile") : &child;
           const Node* error = child.find("error");
@@ -372,7 +375,7 @@ Kind<std::vector<telemetry::Quantile>> quantiles_kind() {
           const bool known_keys =
               !child.is(NodeKind::kObject) || child.count == (error == nullptr ? 1U : 2U);
           if (!within(quantile) || (error != nullptr && !within(error)) || !known_keys) {
-            return wrong(problems, child, accepted);
+            return wrong(problems, child, kAccepted);
           }
           // As the old program's pairs: the nearer to an end, the more exact (0.5 ± 0.05, 0.99 ±
           // 0.001).
@@ -385,21 +388,21 @@ Kind<std::vector<telemetry::Quantile>> quantiles_kind() {
 
 Kind<std::pair<std::optional<double>, std::optional<double>>> range_kind() {
   using Range = std::pair<std::optional<double>, std::optional<double>>;
-  const std::string accepted = "[lowest, highest], null for an open end";
+  static constexpr std::string_view kAccepted = "[lowest, highest], null for an open end";
   return make_kind<Range>(
-      "[lowest, highest]", accepted, R"({"type": "array", "minItems": 2, "maxItems": 2})",
-      [accepted](Problems& problems, const Node& node, Range& out) {
-        if (!node.is(NodeKind::kArray) || node.count != 2) return wrong(problems, node, accepted);
+      "[lowest, highest]", kAccepted, R"({"type": "array", "minItems": 2, "maxItems": 2})",
+      [](Problems& problems, const Node& node, Range& out) {
+        if (!node.is(NodeKind::kArray) || node.count != 2) return wrong(problems, node, kAccepted);
         for (const Node& end : node) {
           if (!end.is(NodeKind::kNull) && !end.is(NodeKind::kNumber))
-            return wrong(problems, end, accepted);
+            return wrong(problems, end, kAccepted);
         }
         const Node& low = *node.first;
         const Node& high = *low.next;
         if (low.is(NodeKind::kNumber)) out.first = low.number;
         if (high.is(NodeKind::kNumber)) out.second = high.number;
         if (out.first && out.second && !(*out.first <= *out.second)) {
-          problems.error(node, "the lowest value is above the highest", accepted);
+          problems.error(node, "the lowest value is above the highest", std::string(kAccepted));
           return false;
         }
         return true;
@@ -407,10 +410,10 @@ Kind<std::pair<std::optional<double>, std::optional<double>>> range_kind() {
 }
 
 Kind<telemetry::StalePolicy> stale_kind() {
-  const std::string accepted = R"("drop", "hold" or a number)";
+  static constexpr std::string_view kAccepted = R"("drop", "hold" or a number)";
   return make_kind<telemetry::StalePolicy>(
-      "word or number", accepted, R"({"anyOf": [{"enum": ["drop", "hold"]}, {"type": "number"}]})",
-      [accepted](Problems& problems, const Node& node, telemetry::StalePolicy& out) {
+      "word or number", kAccepted, R"({"anyOf": [{"enum": ["drop", "hold"]}, {"type": "number"}]})",
+      [](Problems& problems, const Node& node, telemetry::StalePolicy& out) {
         using PolicyKind = telemetry::StalePolicy::Kind;
         if (node.is(NodeKind::kNumber) && std::isfinite(node.number)) {
           out = {PolicyKind::kFixed, node.number};
@@ -419,7 +422,7 @@ Kind<telemetry::StalePolicy> stale_kind() {
         } else if (node.is(NodeKind::kString) && node.text == "hold") {
           out = {PolicyKind::kHold, 0};
         } else {
-          return wrong(problems, node, accepted);
+          return wrong(problems, node, kAccepted);
         }
         return true;
       });
@@ -436,14 +439,14 @@ Kind<const Node*> read_later(const KindInfo& info) {
 }
 
 Kind<std::string> go_duration_text() {
-  const std::string accepted = "a duration with a unit, like \"10m\"";
-  return make_kind<std::string>("duration", accepted, kTextSchema,
-                                [accepted](Problems& problems, const Node& node, std::string& out) {
+  static constexpr std::string_view kAccepted = "a duration with a unit, like \"10m\"";
+  return make_kind<std::string>("duration", kAccepted, kTextSchema,
+                                [](Problems& problems, const Node& node, std::string& out) {
                                   const std::optional<std::string> written = to_text(node);
-                                  if (!written) return wrong(problems, node, accepted);
+                                  if (!written) return wrong(problems, node, kAccepted);
                                   if (written->empty()) return false;  // as if left out
                                   if (!parse_go_duration(*written))
-                                    return wrong(problems, node, accepted);
+                                    return wrong(problems, node, kAccepted);
                                   out = *written;
                                   return true;
                                 });
