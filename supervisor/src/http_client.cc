@@ -43,7 +43,6 @@ class Client : public std::enable_shared_from_this<Client> {
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
-  Status open();
   void shut_down();
   Watch request(HttpRequest request, HttpClient::Callback done);
 
@@ -53,6 +52,7 @@ class Client : public std::enable_shared_from_this<Client> {
   void resolved(const std::shared_ptr<Call>& call, Result<std::vector<Address>> addresses);
   void enqueue(const std::shared_ptr<Call>& call);
   void start_queued();
+  bool open();
   void start(const std::shared_ptr<Call>& call);
   void cancel(const std::shared_ptr<Call>& call);
   void timed_out(const std::shared_ptr<Call>& call);
@@ -83,12 +83,14 @@ class Client : public std::enable_shared_from_this<Client> {
   Watch timer_;
 };
 
-Status Client::open() {
+/// At the first call: a client without any shall cost neither time nor memory.
+bool Client::open() {
+  if (multi_ != nullptr) return true;
   static std::once_flag once;
   static CURLcode global = CURLE_OK;
   std::call_once(once, [] { global = curl_global_init(CURL_GLOBAL_DEFAULT); });
   multi_ = global == CURLE_OK ? curl_multi_init() : nullptr;
-  if (multi_ == nullptr) return Error(Errc::kInternal, "cannot initialise the HTTP client");
+  if (multi_ == nullptr) return false;
   const auto max = static_cast<long>(max_);
   curl_multi_setopt(multi_, CURLMOPT_MAXCONNECTS, max);
   curl_multi_setopt(multi_, CURLMOPT_MAX_TOTAL_CONNECTIONS, max);
@@ -105,7 +107,7 @@ Status Client::open() {
         static_cast<Client*>(self)->on_curl_timer(ms);
         return 0;
       });
-  return ok();
+  return true;
 }
 
 void Client::shut_down() {
@@ -194,10 +196,12 @@ void Client::start_queued() {
 }
 
 void Client::start(const std::shared_ptr<Call>& call) {
+  const bool opened = open();
   call->curl = std::make_unique<CurlCall>(call->request, call->url, call->addresses);
   call->state = Call::State::kRunning;
   CURL* const easy = call->curl->easy();
-  if (call->curl->setup() == CURLE_OK && curl_multi_add_handle(multi_, easy) == CURLM_OK) {
+  if (opened && call->curl->setup() == CURLE_OK &&
+      curl_multi_add_handle(multi_, easy) == CURLM_OK) {
     running_.emplace(easy, call);
     if (!call->shares) ++alone_;
     return;
@@ -353,9 +357,8 @@ class CurlClient : public HttpClient {
 
 Result<std::unique_ptr<HttpClient>> make_http_client(Reactor& reactor, Resolver& resolver,
                                                      std::size_t max_connections) {
-  auto client = std::make_shared<Client>(reactor, resolver, max_connections);
-  if (Status opened = client->open(); !opened) return std::move(opened).error();
-  return std::unique_ptr<HttpClient>(std::make_unique<CurlClient>(std::move(client)));
+  return std::unique_ptr<HttpClient>(
+      std::make_unique<CurlClient>(std::make_shared<Client>(reactor, resolver, max_connections)));
 }
 
 }  // namespace containerpilot
