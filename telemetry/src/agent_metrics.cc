@@ -32,12 +32,14 @@ AgentMetric legacy(AgentMetric metric) {
   return metric;
 }
 
-std::vector<AgentMetric> make_all() {
+}  // namespace
+
+std::span<const AgentMetric> agent_metrics() {
   constexpr auto kGauge = MetricType::kGauge;
   constexpr auto kCounter = MetricType::kCounter;
   constexpr auto kHistogram = MetricType::kHistogram;
   constexpr auto kSummary = MetricType::kSummary;
-  return {
+  static const AgentMetric kMetrics[] = {
       make(kBuildInfo, kGauge, "Version of this agent; always 1.",
            {"version", "revision", "compiler"}),
       make(kStartTime, kGauge, "When this agent started."),
@@ -190,16 +192,11 @@ std::vector<AgentMetric> make_all() {
       make(kOldScrapeRequestSize, kSummary, "Size of the bodies of scrapes.", {"handler"}),
       make(kOldScrapeResponseSize, kSummary, "Size of the answers to scrapes.", {"handler"}),
   };
-}
-
-}  // namespace
-
-const std::vector<AgentMetric>& agent_metrics() {
-  static const std::vector<AgentMetric> metrics = make_all();
-  return metrics;
+  return kMetrics;
 }
 
 void declare_agent_metrics(Registry& registry) {
+  if (registry.has(agent_metrics().back().spec.name)) return;
   for (const AgentMetric& metric : agent_metrics()) {
     [[maybe_unused]] const auto status = registry.declare(metric.spec);
     assert(status);

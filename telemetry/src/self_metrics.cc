@@ -42,7 +42,6 @@ SelfMetrics::SelfMetrics(Registry& registry) {
         registry.record("process_start_time_seconds", {}, boot + stat->start_after_boot_seconds));
     static_cast<void>(registry.record(kStartTime, {}, boot + stat->start_after_boot_seconds));
   }
-  update();
 }
 
 void SelfMetrics::update() const {

@@ -163,6 +163,7 @@ TEST(AgentMetrics, AreTheOnesTheReadmeLists) {
 TEST(AgentMetrics, TellBuildAndProcess) {
   Registry registry;
   const SelfMetrics self(registry);
+  self.update();
   set_build_info(registry, "4.0.0", "abc");
   std::string text;
   registry.render(TextFormat::kPrometheus004, text);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -90,9 +91,9 @@ struct AgentMetric {
   MetricSpec spec;
   std::vector<std::string_view> label_names;
 };
-const std::vector<AgentMetric>& agent_metrics();
+std::span<const AgentMetric> agent_metrics();
 
-/// Declares all of them; again is fine. Families without series are not exported.
+/// Declares all of them, unless that was done. Families without series are not exported.
 void declare_agent_metrics(Registry& registry);
 
 /// containerpilot_build_info{version,revision,compiler} 1 and the start time.
