@@ -15,9 +15,9 @@ constexpr std::string_view kHeaders =
 void publish_live_page(telemetry::Documents& documents) {
   for (const auto& [path, type, body] : live_page_files()) {
     documents.publish(std::string(path), {.content_type = std::string(type),
-                                          .body = std::string(body),
                                           .open = true,
-                                          .headers = std::string(kHeaders)});
+                                          .headers = std::string(kHeaders),
+                                          .constant_body = body});
   }
 }
 

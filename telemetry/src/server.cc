@@ -264,7 +264,7 @@ void CivetServer::answer_scrape(mg_connection* connection, const Request& reques
 void CivetServer::answer_document(mg_connection* connection, const Request& request,
                                   const Document& document) {
   std::string packed;
-  std::string_view body = document.body;
+  std::string_view body = document.constant_body.empty() ? document.body : document.constant_body;
   std::string extra = "Cache-Control: no-cache\r\n" + document.headers;
   if (body.size() >= kCompressFrom) {
     extra += "Vary: Accept-Encoding\r\n";

@@ -24,6 +24,8 @@ struct Document {
   bool open = false;
   /// Further header lines, each ending in CRLF.
   std::string headers;
+  /// In place of `body`: a text that lives as long as the program.
+  std::string_view constant_body = {};
 };
 
 /// What the loop publishes; any thread may read, the loop thread writes. Each publish replaces the
