@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "containerpilot/supervisor/log.h"
+#include "give_back.h"
 #include "live_page.h"
 #include "signal_names.h"
 
@@ -17,6 +18,7 @@ using namespace std::chrono_literals;
 namespace {
 constexpr Duration kTelemetryBeat = 5s;     // of 3.x; the entry's TTL is 15 s
 constexpr Duration kSelfCheckTimeout = 9s;  // a beat that late still comes before the TTL is over
+constexpr Duration kSettled = 2s;           // after a start or a reload
 
 EventKey pre_start_succeeded(const JobSpec& pre_start) {
   return {EventCode::kExitSuccess, pre_start.name};
@@ -69,7 +71,12 @@ Status App::start(Plan plan) {
   publish_live_page(documents_);
   publish_health();
   publish_documents();
+  give_back_later();
   return ok();
+}
+
+void App::give_back_later() {
+  give_back_timer_ = reactor_.after(kSettled, [] { give_back_memory(); });
 }
 
 Status App::open(const Plan& plan) {

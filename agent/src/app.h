@@ -68,6 +68,7 @@ class App {
   void changed();
   void publish_documents();
   void publish_health();
+  void give_back_later();
   [[nodiscard]] std::string targets_document() const;
   [[nodiscard]] StatusInput status_input() const;
 
@@ -96,7 +97,7 @@ class App {
   Supervisor supervisor_;
   Watch events_;
   std::vector<Watch> signals_;
-  Watch beat_timer_, self_check_, publish_timer_, health_timer_;
+  Watch beat_timer_, self_check_, publish_timer_, health_timer_, give_back_timer_;
   Duration publish_cost_{0};
   TimePoint published_at_{};
   bool last_call_good_ = true;

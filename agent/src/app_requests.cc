@@ -90,6 +90,7 @@ Result<std::string> App::reload() {
   if (periodic_) beat();
   metrics_.on_reload(true, reactor_.wall_now());
   publish_documents();
+  give_back_later();
   std::string summary;
   for (const auto& [what, names] :
        {std::pair("added", &report.added), std::pair("removed", &report.removed),

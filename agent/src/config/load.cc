@@ -1,10 +1,12 @@
+#include <dirent.h>
+
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
-#include <filesystem>
 #include <fstream>
+#include <memory>
 #include <set>
 #include <utility>
 
@@ -32,7 +34,7 @@ Result<std::string> read_file(const std::string& path) {
                  error);
   }
   std::string text;
-  std::array<char, 64 * 1024> piece{};
+  std::array<char, 64 * 1024> piece;
   while (file && text.size() <= kMostBytes) {
     file.read(piece.data(), piece.size());
     text.append(piece.data(), static_cast<std::size_t>(file.gcount()));
@@ -56,17 +58,15 @@ Result<std::string> read_source(const ConfigSource& source) {
 
 /// A folder stands for its *.json5 and *.json files, in the order of their names.
 Result<std::vector<ConfigSource>> expand(const ConfigSource& source) {
-  namespace fs = std::filesystem;
-  std::error_code code;
-  if (source.path.empty() || !fs::is_directory(source.path, code)) return std::vector{source};
+  const std::unique_ptr<DIR, int (*)(DIR*)> folder(::opendir(source.path.c_str()), &::closedir);
+  if (!folder) return std::vector{source};
   std::vector<std::string> paths;
-  for (fs::directory_iterator at(source.path, code), end; !code && at != end; at.increment(code)) {
-    const fs::path& path = at->path();
-    const bool config = path.extension() == ".json5" || path.extension() == ".json";
-    if (config && path.filename().native().front() != '.') paths.push_back(path.native());
+  const std::string before = source.path + (source.path.ends_with('/') ? "" : "/");
+  while (const dirent* entry = ::readdir(folder.get())) {
+    const std::string_view name = entry->d_name;
+    const bool config = name.ends_with(".json5") || name.ends_with(".json");
+    if (config && name.front() != '.') paths.push_back(before + entry->d_name);
   }
-  if (code)
-    return Error(Errc::kIo, "cannot read config folder '" + source.path + "': " + code.message());
   if (paths.empty()) {
     return Error(Errc::kNotFound,
                  "config folder '" + source.path + "' holds no *.json5 and no *.json file");

@@ -1,0 +1,9 @@
+#pragma once
+
+namespace containerpilot::agent {
+
+/// Gives the system back what a start or a reload needed and the hours after it do not: freed
+/// memory, and pages of code, which come back as they are used (some 50 faults, 0.1 ms in all).
+void give_back_memory();
+
+}  // namespace containerpilot::agent
