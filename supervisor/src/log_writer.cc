@@ -21,14 +21,16 @@ constexpr auto kGather = std::chrono::milliseconds(10);
 constexpr std::size_t kSpareCapacity = 256 * 1024;
 }  // namespace
 
-// Detached: the writer lives as long as the process, because any thread may log until the very end.
-LogWriter::LogWriter() {
-  std::thread([this] { run(); }).detach();
+// The writer comes with the first line, so that it does not hold up the first job. Detached: it
+// lives as long as the process, because any thread may log until the very end.
+void LogWriter::push(Batch batch) {
+  if (!std::exchange(started_, true)) std::thread([this] { run(); }).detach();
+  batches_.push_back(std::move(batch));
 }
 
 std::string& LogWriter::open_batch(const std::shared_ptr<LogFile>& file) {
   if (batches_.empty() || batches_.back().file != file) {
-    batches_.push_back({file, std::exchange(spare_, {}), UniqueFd()});
+    push({file, std::exchange(spare_, {}), UniqueFd()});
   }
   return batches_.back().text;
 }
@@ -81,6 +83,7 @@ void LogWriter::write_out(Batch& batch) {
 
 bool LogWriter::flush() {
   std::unique_lock lock(mutex_);
+  if (!started_) return true;
   flushing_ = true;
   gathering_ = false;
   wake_.notify_one();
@@ -115,7 +118,7 @@ Status LogWriter::reopen(const std::shared_ptr<LogFile>& file) {
   auto fd = open_file(file->path());
   if (!fd) return std::move(fd).error();
   std::unique_lock lock(mutex_);
-  batches_.push_back({file, {}, std::move(fd).value()});
+  push({file, {}, std::move(fd).value()});
   if (!std::exchange(idle_, false)) return ok();
   lock.unlock();
   wake_.notify_one();

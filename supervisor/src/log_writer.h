@@ -39,7 +39,7 @@ class LogWriter {
   /// is room.
   static constexpr std::size_t kPiece = 64 * 1024;
 
-  LogWriter();
+  LogWriter() = default;
   LogWriter(const LogWriter&) = delete;
   LogWriter& operator=(const LogWriter&) = delete;
   ~LogWriter() = default;
@@ -84,6 +84,7 @@ class LogWriter {
     std::string text;
     UniqueFd reopened;  ///< becomes the file's fd before `text` is written
   };
+  void push(Batch batch);
   std::string& open_batch(const std::shared_ptr<LogFile>& file);
   void run();
   void write_out(Batch& batch);
@@ -93,6 +94,7 @@ class LogWriter {
   std::condition_variable drained_;
   std::deque<Batch> batches_;
   std::string spare_;                     ///< keeps its capacity from batch to batch
+  bool started_ = false;                  ///< there is a writer
   bool idle_ = false;                     ///< the writer waits for wake_
   bool gathering_ = false;                ///< so it does after a batch, for a little while
   bool flushing_ = false;                 ///< somebody waits for drained_: no gathering
