@@ -3,7 +3,8 @@
 #
 #   agent/packaging/deps.sh            civetweb, with IPv6, OpenSSL 3 and a prompt stop
 #   agent/packaging/deps.sh --static   for the static preset: civetweb, and static archives of libcurl
-#                                      (HTTP only) and prometheus-cpp, which Debian has as shared ones
+#                                      (HTTP only) and prometheus-cpp, which Debian has as shared ones;
+#                                      all built for size
 #
 # Installs into $CONTAINERPILOT_DEPS/prefix or /static (default: build/deps in the clone). What is there
 # is kept until this script changes, so a second run costs nothing. The mirror is the one the machine's
@@ -15,6 +16,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 deps=${CONTAINERPILOT_DEPS:-$root/build/deps}
 jobs=${CONTAINERPILOT_JOBS:-2}
 prefix=$deps/prefix
+flags=(-DCMAKE_POSITION_INDEPENDENT_CODE=ON)
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
 say() { printf 'deps: %s\n' "$*"; }
@@ -64,7 +66,7 @@ cmake_install() {
   {
     rm -rf "${deps:?}/work/$name"
     cmake -S "$deps/src/$name" -B "$deps/work/$name" -G Ninja -Wno-dev \
-      -DCMAKE_BUILD_TYPE=Release -DCMAKE_POSITION_INDEPENDENT_CODE=ON -DBUILD_SHARED_LIBS=OFF \
+      -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=OFF "${flags[@]}" \
       -DCMAKE_INSTALL_PREFIX="$prefix" -DCMAKE_INSTALL_LIBDIR=lib "$@" &&
       cmake --build "$deps/work/$name" --parallel "$jobs" &&
       cmake --install "$deps/work/$name"
@@ -78,19 +80,28 @@ build_civetweb() {
   cmake_install civetweb \
     -DCIVETWEB_BUILD_TESTING=OFF -DCIVETWEB_ENABLE_SERVER_EXECUTABLE=OFF \
     -DCIVETWEB_ENABLE_CXX=OFF -DCIVETWEB_ENABLE_IPV6=ON -DCIVETWEB_DISABLE_CGI=ON \
+    -DCIVETWEB_SERVE_NO_FILES=ON -DCIVETWEB_DISABLE_CACHING=ON \
     -DCIVETWEB_ENABLE_SSL_DYNAMIC_LOADING=OFF -DCIVETWEB_SSL_OPENSSL_API_1_1=OFF \
     -DOPENSSL_SSL_LIBRARY:STRING=ssl -DOPENSSL_CRYPTO_LIBRARY:STRING=crypto \
     -DCMAKE_C_FLAGS="-DOPENSSL_API_3_0 -DSOCKET_TIMEOUT_QUANTUM=50"
 }
 
-# HTTP and HTTPS, c-ares as resolver, and nothing else: Debian's library pulls in thirty others.
+# HTTP/1.1 and 2, TLS, and nothing else: Debian's library pulls in thirty others. Names are resolved before
+# curl hears of them (supervisor/src/curl_call.cc): a resolver of its own would cost each call 74 kB.
 build_curl() {
   fetch curl
-  cmake_install curl \
-    -DBUILD_CURL_EXE=OFF -DBUILD_TESTING=OFF -DENABLE_MANUAL=OFF -DHTTP_ONLY=ON -DENABLE_ARES=ON \
-    -DCURL_USE_LIBSSH2=OFF -DCURL_USE_LIBPSL=OFF -DUSE_LIBIDN2=OFF -DCURL_ZLIB=OFF -DCURL_DISABLE_COOKIES=ON \
-    -DCURL_DISABLE_ALTSVC=ON -DCURL_DISABLE_HSTS=ON -DCURL_DISABLE_NETRC=ON \
-    -DCURL_CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt -DCURL_CA_PATH=none -DCARES_LIBRARY:STRING=cares
+  # OpenSSL readies itself for its first connection; curl would do it for plain HTTP, too (1 MB of memory).
+  sed -i '/^ *OPENSSL_init_ssl(flags, NULL);$/d' "$deps/src/curl/lib/vtls/openssl.c"
+  ! grep -q 'OPENSSL_init_ssl(' "$deps/src/curl/lib/vtls/openssl.c" || die "curl readies OpenSSL in another way now"
+  local unused=(ALTSVC COOKIES CRYPTO_AUTH DOH GETOPTIONS HSTS LIBCURL_OPTION MIME NETRC NTLM PARSEDATE
+    PROGRESS_METER SHUFFLE_DNS SOCKETPAIR)
+  unused=("${unused[@]/#/-DCURL_DISABLE_}")
+  cmake_install curl "${unused[@]/%/=ON}" \
+    -DBUILD_CURL_EXE=OFF -DBUILD_TESTING=OFF -DENABLE_MANUAL=OFF -DHTTP_ONLY=ON \
+    -DENABLE_ARES=OFF -DENABLE_THREADED_RESOLVER=OFF \
+    -DCURL_USE_LIBSSH2=OFF -DCURL_USE_LIBPSL=OFF -DUSE_LIBIDN2=OFF -DCURL_ZLIB=OFF \
+    -DUSE_NGHTTP2=ON -DNGHTTP2_LIBRARY:STRING=nghttp2 \
+    -DCURL_CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt -DCURL_CA_PATH=none
 }
 
 build_prometheus-cpp() {
@@ -122,6 +133,9 @@ case ${1:-} in
   '') once civetweb ;;
   --static)
     prefix=$deps/static
+    # No exception passes through C, so its unwind tables would never be read.
+    size="-Os -DNDEBUG -ffunction-sections -fdata-sections -fno-pie"
+    flags=(-DCMAKE_C_FLAGS_RELEASE="$size -fno-asynchronous-unwind-tables" -DCMAKE_CXX_FLAGS_RELEASE="$size")
     for package in civetweb curl prometheus-cpp; do once "$package"; done
     ;;
   *) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; [ "$1" = --help ] ;;

@@ -9,7 +9,7 @@
 set -euo pipefail
 
 build=(g++ cmake ninja-build pkg-config dpkg-dev debian-archive-keyring ca-certificates
-  prometheus-cpp-dev nlohmann-json3-dev libcurl4-openssl-dev libc-ares-dev libspdlog-dev
+  prometheus-cpp-dev nlohmann-json3-dev libcurl4-openssl-dev libc-ares-dev libnghttp2-dev libspdlog-dev
   libre2-dev libboost-dev libssl-dev zlib1g-dev libabsl-dev tzdata libjs-dygraphs)
 quickstart=(nginx curl)
 tests=(libgtest-dev libgmock-dev nginx prometheus prometheus-node-exporter etcd-server curl openssl
