@@ -1,12 +1,13 @@
 #!/bin/bash
 # Builds and runs all tests, as CI and people do:
 #
-#   tests/run.sh               lint, unit, package and integration tests
-#   tests/run.sh --static      also the integration tests against the static file, and that it is reproducible
+#   tests/run.sh               lint, unit, package and integration tests; those of the program against the
+#                              release build and again against the static file
+#   tests/run.sh --static      also that a second build of the static file gives the same bytes
 #   tests/run.sh --tidy        also clang-tidy over the modules
 #   tests/run.sh --sanitize    also the unit tests under AddressSanitizer and ThreadSanitizer
 #   tests/run.sh --fuzz 600    also every fuzz target for that many seconds (clang), one after the other
-#   tests/run.sh --only unit   one suite: unit, lint, package, integration
+#   tests/run.sh --only unit   one suite: unit, lint, package, integration, static
 #
 # Installs what is missing from Debian's packages (as root or through sudo; nothing is asked, no service is
 # started). Ends with one line "N passed, N failed" over all suites; exits non-zero if anything failed.
@@ -27,7 +28,7 @@ while [ $# -gt 0 ]; do
     --sanitize) sanitize=yes ;;
     --tidy) tidy=yes ;;
     --fuzz) fuzz=${2:?--fuzz takes seconds}; shift ;;
-    --only) only=${2:?--only takes unit, lint, package or integration}; shift ;;
+    --only) only=${2:?--only takes unit, lint, package, integration or static}; shift ;;
     *) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; [ "$1" = --help ]; exit ;;
   esac
   shift
@@ -90,12 +91,15 @@ if wants integration; then
   build dev
   CONTAINERPILOT_BINARY=$root/build/release/agent/containerpilot suite dev integration
 fi
-if [ -n "$static" ]; then
-  say "the static file"
+if wants static || [ -n "$static" ]; then
+  say "integration tests of the program, with the static file"
   agent/packaging/deps.sh --static || die "static dependencies do not build"
   build static containerpilot
   build dev
   CONTAINERPILOT_BINARY=$root/build/static/agent/containerpilot suite dev program static.program
+fi
+if [ -n "$static" ]; then
+  say "the static file a second time"
   suite dev reproducible
 fi
 if [ -n "$sanitize" ]; then
