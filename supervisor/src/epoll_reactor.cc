@@ -38,10 +38,10 @@ constexpr TimePoint kNotArmed = TimePoint::min();
 // Everything the agent reacts to.
 constexpr std::array kHandledSignals = {SIGHUP,  SIGINT,  SIGTERM, SIGQUIT,
                                         SIGUSR1, SIGUSR2, SIGCHLD};
-// What would end it by default, though nobody sends it to end a program. Go's runtime ignores the
-// same, so 3.8.0 did. SIGXFSZ is what a log at its size limit raises.
-constexpr std::array kIgnoredSignals = {SIGPIPE, SIGALRM,   SIGVTALRM, SIGPROF, SIGIO,
-                                        SIGPWR,  SIGSTKFLT, SIGXCPU,   SIGXFSZ};
+// What would end it by default, though nobody sends it to end a program: never delivered. Go's
+// runtime ignores the same, so 3.8.0 did. SIGXFSZ is what a log at its size limit raises.
+constexpr std::array kUnheardSignals = {SIGALRM, SIGVTALRM, SIGPROF, SIGIO,
+                                        SIGPWR,  SIGSTKFLT, SIGXCPU, SIGXFSZ};
 
 TimePoint read_clock() { return std::chrono::steady_clock::now(); }
 WallTime read_wall_clock() { return std::chrono::system_clock::now(); }
@@ -382,9 +382,11 @@ void block_signals() {
     // the kernel reap our children before we see them.
     ::signal(signo, SIG_DFL);
   }
+  // Blocked, not ignored: that is undone for a child in one call.
+  for (const int signo : kUnheardSignals) sigaddset(&mask, signo);
+  for (int signo = SIGRTMIN; signo <= SIGRTMAX; ++signo) sigaddset(&mask, signo);
   ::pthread_sigmask(SIG_BLOCK, &mask, nullptr);
-  for (const int signo : kIgnoredSignals) ::signal(signo, SIG_IGN);
-  for (int signo = SIGRTMIN; signo <= SIGRTMAX; ++signo) ::signal(signo, SIG_IGN);
+  ::signal(SIGPIPE, SIG_IGN);
 }
 
 }  // namespace containerpilot

@@ -99,9 +99,9 @@ class EpollReactor : public Reactor {
 };
 
 /// Blocks what the agent handles (HUP INT TERM QUIT USR1 USR2 CHLD) in this thread and all it
-/// starts, undoes what was inherited as ignored of these, ignores all others that do not tell of a
-/// fault (PIPE, ALRM, XFSZ, the real-time ones, ...), and opens /dev/null where stdin, stdout or
-/// stderr is closed. First call of main, before any thread exists.
+/// starts, undoes what was inherited as ignored of these, keeps out all others that do not tell of
+/// a fault (ALRM, XFSZ, the real-time ones, ...), ignores PIPE, and opens /dev/null where stdin,
+/// stdout or stderr is closed. First call of main, before any thread exists.
 void block_signals();
 
 }  // namespace containerpilot
