@@ -58,10 +58,10 @@ App::~App() = default;
 
 Status App::start(Plan plan) {
   set_environment(plan);
+  declare_metrics(plan);  // before the first scrape can come
   if (Status status = open(plan); !status) return status;
   plan_ = std::move(plan);
   pre_start_ = plan_.pre_start;
-  declare_metrics(plan_);
   watch_signals();
   events_ = bus_.subscribe([this](const Event& event) { on_event(event); });
   reactor_.observe_turns([this](Duration busy, Duration lag) { metrics_.on_turn(busy, lag); });
@@ -206,9 +206,8 @@ void App::set_environment(const Plan& plan) {
 }
 
 void App::declare_metrics(const Plan& plan) {
-  const auto metrics =
-      plan.telemetry ? plan.telemetry->metrics : std::vector<telemetry::MetricSpec>();
-  if (const Status status = pushed_.set(metrics); !status)
+  static const std::vector<telemetry::MetricSpec> none;
+  if (const Status status = pushed_.set(plan.telemetry ? plan.telemetry->metrics : none); !status)
     log_error("telemetry", status.error().text());
 }
 

@@ -22,7 +22,7 @@ AgentMetric make(std::string_view name, MetricType type, std::string_view help,
   for (const std::string_view unit : kUnits) {
     if (name.find(unit) != std::string_view::npos) metric.spec.unit = unit;
   }
-  if (!buckets.empty()) metric.spec.buckets.assign(buckets.begin(), buckets.end());
+  if (!buckets.empty()) metric.spec.buckets.emplace(buckets.begin(), buckets.end());
   metric.label_names = std::move(labels);
   return metric;
 }

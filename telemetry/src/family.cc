@@ -82,11 +82,12 @@ Series::Series(const MetricSpec& metric) {
       value.emplace<prometheus::Counter>();
       break;
     case MetricType::kHistogram:
-      value = std::make_unique<prometheus::Histogram>(metric.buckets);
+      value = std::make_unique<prometheus::Histogram>(metric.buckets.value_or(default_buckets()));
       break;
     case MetricType::kSummary: {
       prometheus::Summary::Quantiles quantiles;
-      for (const Quantile& q : metric.quantiles) quantiles.emplace_back(q.quantile, q.error);
+      for (const Quantile& q : metric.quantiles.value_or(default_quantiles()))
+        quantiles.emplace_back(q.quantile, q.error);
       value = std::make_unique<prometheus::Summary>(quantiles, kSummaryWindow, kSummaryAgeBuckets);
       break;
     }
@@ -104,8 +105,10 @@ std::unique_ptr<Family::Rare> Family::rare_of(const MetricSpec& metric) {
     return nullptr;
   }
   return std::make_unique<Rare>(
-      Rare{metric.unit, metric.labels, histogram ? metric.buckets : std::vector<double>(),
-           summary ? metric.quantiles : std::vector<Quantile>(), metric.legacy_name});
+      Rare{metric.unit, metric.labels,
+           histogram ? metric.buckets.value_or(default_buckets()) : std::vector<double>(),
+           summary ? metric.quantiles.value_or(default_quantiles()) : std::vector<Quantile>(),
+           metric.legacy_name});
 }
 
 const Labels& Family::constant_labels() const {

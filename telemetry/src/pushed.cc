@@ -19,31 +19,31 @@ PushedMetrics::PushedMetrics(Registry& registry) : registry_(registry) {
 }
 
 Status PushedMetrics::set(const std::vector<MetricSpec>& metrics) {
-  std::map<std::string, MetricSpec> wanted;
-  for (const MetricSpec& metric : metrics) wanted.insert_or_assign(metric.name, metric);
+  std::map<std::string_view, const MetricSpec*> wanted;
+  for (const MetricSpec& metric : metrics) wanted.insert_or_assign(metric.name, &metric);
   for (const auto& [name, metric] : metrics_) {
     const auto kept = wanted.find(name);
-    if (kept == wanted.end() || kept->second.type != metric.type) registry_.remove(name);
+    if (kept == wanted.end() || kept->second->type != metric.type) registry_.remove(name);
   }
-  const std::map<std::string, MetricSpec> before = std::exchange(metrics_, {});
-  by_key_.clear();
+  const auto before = std::exchange(metrics_, {});
+  aliases_.clear();
   Status first_error = ok();
-  for (auto& [name, metric] : wanted) {
+  for (const auto& [name, metric] : wanted) {
     Status status = ok();
     if (!before.contains(name) && registry_.has(name)) {
-      status =
-          Error(Errc::kInvalid, "cannot declare metric '" + name + "': the name is already in use");
+      status = Error(Errc::kInvalid,
+                     "cannot declare metric '" + metric->name + "': the name is already in use");
     } else {
-      status = registry_.declare(metric);
+      status = registry_.declare(*metric);
     }
-    auto handle = status ? registry_.series(name) : Result<SeriesHandle>(std::move(status).error());
-    if (!handle) {
-      if (first_error) first_error = std::move(handle).error();
+    auto series = status ? registry_.series(name) : Result<SeriesHandle>(std::move(status).error());
+    if (!series) {
+      if (first_error) first_error = std::move(series).error();
       continue;
     }
-    by_key_.insert_or_assign(name, handle.value());
-    for (const std::string& alias : metric.push_aliases) by_key_.try_emplace(alias, handle.value());
-    metrics_.emplace(name, std::move(metric));
+    for (const std::string& alias : metric->push_aliases)
+      aliases_.try_emplace(alias, series.value());
+    metrics_.emplace(name, Metric{metric->type, std::move(series).value()});
   }
   return first_error;
 }
@@ -57,26 +57,34 @@ Status PushedMetrics::push(std::string_view key, std::string_view value) {
   return status;
 }
 
-Status PushedMetrics::apply(std::string_view key, std::string_view value) {
+Error PushedMetrics::unknown(std::string_view key) const {
   constexpr std::size_t kNamed = 5;
-  const auto found = by_key_.find(key);
-  if (found == by_key_.end()) {
-    std::string text = "cannot push to metric '" + std::string(key) + "': ";
-    if (metrics_.empty()) return Error(Errc::kNotFound, text + "the configuration declares none");
-    text += "declared are ";
-    std::size_t count = 0;
-    for (const auto& [name, metric] : metrics_) {
-      if (count == kNamed) break;
-      text += (count++ > 0 ? ", '" : "'") + name + "'";
-    }
-    if (metrics_.size() > kNamed)
-      text += " and " + std::to_string(metrics_.size() - kNamed) + " more";
-    return Error(Errc::kNotFound, text);
+  std::string text = "cannot push to metric '" + std::string(key) + "': ";
+  if (metrics_.empty()) return {Errc::kNotFound, text + "the configuration declares none"};
+  text += "declared are ";
+  std::size_t count = 0;
+  for (const auto& [name, metric] : metrics_) {
+    if (count == kNamed) break;
+    text += (count++ > 0 ? ", '" : "'") + name + "'";
+  }
+  if (metrics_.size() > kNamed)
+    text += " and " + std::to_string(metrics_.size() - kNamed) + " more";
+  return {Errc::kNotFound, text};
+}
+
+Status PushedMetrics::apply(std::string_view key, std::string_view value) {
+  const SeriesHandle* series = nullptr;
+  if (const auto found = metrics_.find(key); found != metrics_.end()) {
+    series = &found->second.series;
+  } else if (const auto alias = aliases_.find(key); alias != aliases_.end()) {
+    series = &alias->second;
+  } else {
+    return unknown(key);
   }
   const auto number = parse_metric_value(value);
   if (!number)
     return Error(number.error()).during("cannot push to metric '" + std::string(key) + "'");
-  return found->second.record(number.value());
+  return series->record(number.value());
 }
 
 }  // namespace containerpilot::telemetry

@@ -68,8 +68,8 @@ Status check(const MetricSpec& metric) {
     }
     if (!is_valid_utf8(value)) return invalid("the value of label '" + label + "' is not UTF-8");
   }
-  if (metric.type == MetricType::kHistogram) {
-    const auto& buckets = metric.buckets;
+  if (metric.type == MetricType::kHistogram && metric.buckets) {
+    const auto& buckets = *metric.buckets;
     const bool rising =
         std::adjacent_find(buckets.begin(), buckets.end(), std::greater_equal<>()) == buckets.end();
     const bool finite =
@@ -78,8 +78,8 @@ Status check(const MetricSpec& metric) {
       return invalid("buckets are finite numbers in rising order; +Inf is implied");
     }
   }
-  if (metric.type == MetricType::kSummary) {
-    for (const Quantile& q : metric.quantiles) {
+  if (metric.type == MetricType::kSummary && metric.quantiles) {
+    for (const Quantile& q : *metric.quantiles) {
       if (!(q.quantile > 0 && q.quantile < 1 && q.error > 0 && q.error < 1)) {
         return invalid("quantiles and their errors lie between 0 and 1");
       }

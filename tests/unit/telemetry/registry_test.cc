@@ -232,7 +232,7 @@ TEST(Registry, RefusesBadDeclarations) {
   MetricSpec histogram = metric("h", MetricType::kHistogram);
   histogram.buckets = {1, 1};
   EXPECT_FALSE(registry.declare(histogram));
-  histogram.buckets = {};
+  histogram.buckets = std::vector<double>();
   EXPECT_FALSE(registry.declare(histogram));
   MetricSpec summary = metric("s", MetricType::kSummary);
   summary.quantiles = {{1.5, 0.1}};

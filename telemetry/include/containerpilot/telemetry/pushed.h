@@ -28,11 +28,16 @@ class PushedMetrics {
   Status push(std::string_view key, std::string_view value);
 
  private:
+  struct Metric {
+    MetricType type;
+    SeriesHandle series;
+  };
   Status apply(std::string_view key, std::string_view value);
+  [[nodiscard]] Error unknown(std::string_view key) const;
 
   Registry& registry_;
-  std::map<std::string, MetricSpec> metrics_;
-  std::map<std::string, SeriesHandle, std::less<>> by_key_;
+  std::map<std::string, Metric, std::less<>> metrics_;
+  std::map<std::string, SeriesHandle, std::less<>> aliases_;
   SeriesHandle good_, unknown_, invalid_;
 };
 

@@ -33,9 +33,9 @@ struct MetricSpec {
   std::string help;
   std::string unit;
   MetricType type = MetricType::kGauge;
-  std::map<std::string, std::string> labels;  ///< on every series
-  std::vector<double> buckets = default_buckets();
-  std::vector<Quantile> quantiles = default_quantiles();
+  std::map<std::string, std::string> labels;       ///< on every series
+  std::optional<std::vector<double>> buckets;      ///< of a histogram; none: default_buckets()
+  std::optional<std::vector<Quantile>> quantiles;  ///< of a summary; none: default_quantiles()
   /// Other keys a push may use for it ("namespace__name"; spec v3, D9).
   std::vector<std::string> push_aliases;
   /// Kept for old dashboards though the name breaks today's rules: its type is left out of the
