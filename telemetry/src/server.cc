@@ -132,6 +132,8 @@ class CivetServer final : public MetricsServer {
         events_(events),
         metrics_(registry) {}
 
+  CivetServer(const CivetServer&) = delete;
+  CivetServer& operator=(const CivetServer&) = delete;
   ~CivetServer() override {
     stopping_ = true;
     if (events_ != nullptr) events_->impl().wake();
