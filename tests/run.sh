@@ -6,6 +6,7 @@
 #   tests/run.sh --static      also that a second build of the static file gives the same bytes
 #   tests/run.sh --tidy        also clang-tidy over the modules
 #   tests/run.sh --sanitize    also the unit tests under AddressSanitizer and ThreadSanitizer
+#   tests/run.sh --long        ten times the simulated lives, 100,000 runs of jobs instead of 2,000
 #   tests/run.sh --fuzz 600    also every fuzz target for that many seconds (clang), one after the other
 #   tests/run.sh --only unit   one suite: unit, lint, package, integration, static
 #
@@ -27,6 +28,7 @@ while [ $# -gt 0 ]; do
     --static) static=yes ;;
     --sanitize) sanitize=yes ;;
     --tidy) tidy=yes ;;
+    --long) export CONTAINERPILOT_LONG=yes ;;
     --fuzz) fuzz=${2:?--fuzz takes seconds}; shift ;;
     --only) only=${2:?--only takes unit, lint, package, integration or static}; shift ;;
     *) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; [ "$1" = --help ]; exit ;;

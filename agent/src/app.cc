@@ -28,6 +28,7 @@ EventKey pre_start_succeeded(const JobSpec& pre_start) {
 App::App(EpollReactor& reactor, Launcher& launcher, Resolver& resolver, HttpClient& http,
          Environment environment, std::string hostname, Load load)
     : reactor_(reactor),
+      launcher_(launcher),
       environment_(std::move(environment)),
       hostname_(std::move(hostname)),
       load_(std::move(load)),

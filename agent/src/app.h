@@ -73,6 +73,7 @@ class App {
   [[nodiscard]] StatusInput status_input() const;
 
   EpollReactor& reactor_;
+  Launcher& launcher_;
   Environment environment_;
   const std::string hostname_;
   const Load load_;

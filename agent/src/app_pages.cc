@@ -89,6 +89,7 @@ void App::publish_health() {
                                      .valid_for = kHealthValid};
   documents_.publish("/healthz", alive);
   documents_.publish("/healthz?verbose", alive);
+  metrics_.update_loop(reactor_.stats(), launcher_.orphans());
   health_timer_ = reactor_.after(kHealthBeat, [this] { publish_health(); });
   // Ages and sensor values move without any event.
   const bool moves = !plan_.sensors.empty() || !plan_.watches.empty();

@@ -101,6 +101,11 @@ void MetricsLink::on_turn(Duration busy, Duration lag) {
   static_cast<void>(lag_.record(seconds(lag)));
 }
 
+void MetricsLink::update_loop(const LoopStats& loop, std::uint64_t orphans) {
+  set(kLoopTimers, {}, static_cast<double>(loop.timers_set));
+  static_cast<void>(registry_.record_total(kOrphansReaped, {}, static_cast<double>(orphans)));
+}
+
 void MetricsLink::update_jobs(const std::vector<JobStatus>& jobs) {
   std::map<std::string, JobStatus> current;
   for (const JobStatus& job : jobs) {

@@ -30,6 +30,7 @@ class MetricsLink {
   void on_reload(bool good, WallTime now);
   void on_turn(Duration busy, Duration lag);
   /// State of every job, once per change; forgets jobs that are gone.
+  void update_loop(const LoopStats& loop, std::uint64_t orphans);
   void update_jobs(const std::vector<JobStatus>& jobs);
   void update_catalog(bool any, bool up, const std::vector<discovery::EntryState>& entries,
                       const std::vector<discovery::WatchState>& watches, WallTime now,

@@ -74,7 +74,11 @@ class Loop final : public EpollReactor {
   void post(std::function<void()> fn) override;
   void run() override;
   void stop() override;
-  [[nodiscard]] LoopStats stats() const override { return stats_; }
+  [[nodiscard]] LoopStats stats() const override {
+    LoopStats stats = stats_;
+    stats.timers_set = timers_.size();
+    return stats;
+  }
   void observe_turns(TurnObserver observer) override { observer_ = std::move(observer); }
 
  private:

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "errno_text.h"
 #include "log_format.h"
 #include "log_writer.h"
 #include "repeat_guard.h"
@@ -74,7 +75,10 @@ struct Log {
   std::vector<std::weak_ptr<LogFile>> files;
   RepeatGuard repeats;
 
-  Log() {
+  Log()
+      : writer([this](const LogFile& file, int error, std::uint64_t lost) {
+          report(file, error, lost);
+        }) {
     configure({}, std::make_shared<LogFile>(STDOUT_FILENO));
     std::atexit(flush_log);
   }
@@ -85,6 +89,16 @@ struct Log {
     setup = std::make_shared<const Setup>(
         Setup{config, std::move(file), std::move(logger), setup ? setup->capture : nullptr});
     level.store(config.level, std::memory_order_relaxed);
+  }
+  void report(const LogFile& file, int error, std::uint64_t lost) {
+    const std::string name = file.path().empty() ? "the log" : "'" + file.path() + "'";
+    if (error == 0) {
+      log_warn("supervisor",
+               name + " can be written again, " + std::to_string(lost) + " lines were lost");
+    } else if (current()->file.get() != &file) {  // else there is nowhere to say it
+      log_error("supervisor", "cannot write to " + name + ": " + detail::errno_text(error) +
+                                  "; its lines are lost until that is over");
+    }
   }
   void set_capture(std::shared_ptr<LogSinkForTest> capture) {
     Setup changed = *setup;

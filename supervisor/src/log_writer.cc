@@ -59,26 +59,46 @@ void LogWriter::run() {
 }
 
 void LogWriter::write_out(Batch& batch) {
-  if (batch.reopened.valid()) batch.file->fd_ = std::move(batch.reopened);
-  const int fd = batch.file->fd_.valid() ? batch.file->fd_.get() : batch.file->stream_fd_;
+  LogFile& file = *batch.file;
+  if (batch.reopened.valid()) {
+    file.fd_ = std::move(batch.reopened);
+    file.mid_line_ = false;
+  }
+  if (batch.text.empty()) return;
+  const int fd = file.fd_.valid() ? file.fd_.get() : file.stream_fd_;
+  if (file.mid_line_ && ::write(fd, "\n", 1) == 1) file.mid_line_ = false;
   std::string_view rest = batch.text;
   while (!rest.empty()) {
     const ssize_t written = ::write(fd, rest.data(), std::min(rest.size(), kPiece));
-    if (written >= 0) {
-      rest.remove_prefix(static_cast<std::size_t>(written));
-      pending_.fetch_sub(static_cast<std::size_t>(written), std::memory_order_relaxed);
-    } else if (errno == EAGAIN) {
+    if (written > 0) {
+      const auto size = static_cast<std::size_t>(written);
+      file.mid_line_ = rest[size - 1] != '\n';
+      rest.remove_prefix(size);
+      pending_.fetch_sub(size, std::memory_order_relaxed);
+    } else if (written < 0 && errno == EAGAIN) {
       // Somebody who shares our stdout made it non-blocking.
       pollfd wait{fd, POLLOUT, 0};
       ::poll(&wait, 1, -1);
-    } else if (errno != EINTR) {
-      break;  // disk full, reader gone, closed: nobody can be told but the counter
+    } else if (written == 0 || errno != EINTR) {
+      lose(file, rest, written == 0 ? EIO : errno);
+      return;
     }
   }
-  if (rest.empty()) return;
+  if (file.failure_ == 0) return;
+  file.failure_ = 0;
+  on_trouble_(file, 0, std::exchange(file.lost_, 0));
+}
+
+// Disk full, reader gone, closed: a log that waited for it would hold up everybody.
+void LogWriter::lose(LogFile& file, std::string_view rest, int error) {
   pending_.fetch_sub(rest.size(), std::memory_order_relaxed);
-  const std::scoped_lock lock(mutex_);
-  dropped_ += static_cast<std::uint64_t>(std::count(rest.begin(), rest.end(), '\n'));
+  const auto lines = static_cast<std::uint64_t>(std::count(rest.begin(), rest.end(), '\n'));
+  file.lost_ += lines;
+  {
+    const std::scoped_lock lock(mutex_);
+    dropped_ += lines;
+  }
+  if (std::exchange(file.failure_, error) == 0) on_trouble_(file, error, 0);
 }
 
 bool LogWriter::flush() {

@@ -4,9 +4,12 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "containerpilot/supervisor/log.h"
@@ -27,6 +30,10 @@ class LogFile {
   int stream_fd_ = -1;
   std::string path_;
   UniqueFd fd_;
+  // For the writer's thread only.
+  int failure_ = 0;         // errno of the writes that fail now
+  std::uint64_t lost_ = 0;  // lines, since they fail
+  bool mid_line_ = false;   // the last write ended there
 };
 
 /// Takes lines from any thread and writes them, in order and in large pieces, from a thread of its
@@ -39,7 +46,11 @@ class LogWriter {
   /// is room.
   static constexpr std::size_t kPiece = 64 * 1024;
 
-  LogWriter() = default;
+  /// Writing to a file began to fail (`error`; 0: it works again and `lost` lines are missing).
+  /// Called on the writer's thread.
+  using OnTrouble = std::function<void(const LogFile& file, int error, std::uint64_t lost)>;
+
+  explicit LogWriter(OnTrouble on_trouble) : on_trouble_(std::move(on_trouble)) {}
   LogWriter(const LogWriter&) = delete;
   LogWriter& operator=(const LogWriter&) = delete;
   ~LogWriter() = default;
@@ -88,7 +99,9 @@ class LogWriter {
   std::string& open_batch(const std::shared_ptr<LogFile>& file);
   void run();
   void write_out(Batch& batch);
+  void lose(LogFile& file, std::string_view rest, int error);
 
+  const OnTrouble on_trouble_;
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   std::condition_variable drained_;

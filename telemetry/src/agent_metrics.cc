@@ -73,6 +73,7 @@ std::span<const AgentMetric> agent_metrics() {
       make(kLoopTurnDuration, kHistogram, "How long one turn of the event loop was busy.", {},
            kShortTimes),
       make(kLoopTimerLag, kHistogram, "How late the first timer of a turn was.", {}, kShortTimes),
+      make(kLoopTimers, kGauge, "Timers that are set."),
 
       make(kBusEvents, kCounter, "Events on the bus by code.", {"code"}),
       make(kControlRequests, kCounter, "Requests to the control socket.", {"code", "path"}),
@@ -82,7 +83,8 @@ std::span<const AgentMetric> agent_metrics() {
            "1 if the last load of the configuration was good, 0 if it was refused."),
       make(kMaintenance, kGauge, "1 in maintenance, else 0."),
       make(kLogLines, kCounter, "Lines written to the log."),
-      make(kLogDropped, kCounter, "Log entries lost because their reader was too slow."),
+      make(kLogDropped, kCounter,
+           "Log entries lost because their reader was too slow or the disk full."),
       make(kLogSuppressed, kCounter, "Log entries held back because they repeated too often."),
       make(kOrphansReaped, kCounter,
            "Processes of others that were collected after their parent's end."),

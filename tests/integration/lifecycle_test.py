@@ -136,19 +136,40 @@ class Children(unittest.TestCase):
 
 
 class NothingLeaks(unittest.TestCase):
-    def test_a_hundred_runs_leave_no_file_and_no_process(self):
-        with harness.Agent({"jobs": [{"name": "stay", "exec": SLEEPER},
-                                     {"name": "quick", "exec": ["true"], "when": {"interval": "10ms"}}],
-                            "telemetry": {}}) as agent:
+    def test_runs_leave_no_file_thread_timer_process_or_memory(self):
+        """2,000 of them; tests/run.sh --long: 100,000."""
+        count = 100_000 if os.environ.get("CONTAINERPILOT_LONG") else 2000
+        quiet = {"jobs": [{"name": "stay", "exec": SLEEPER}], "telemetry": {}}
+        busy = {**quiet, "jobs": quiet["jobs"] + [
+            {"name": f"quick{i}", "exec": ["true"], "when": {"interval": "20ms"}} for i in range(20)]}
+        with harness.Agent(quiet) as agent:
             agent.wait_ready()
 
-            def starts():
-                return next(job["Starts"] for job in agent.status()["Jobs"] if job["Name"] == "quick")
-            harness.until(lambda: starts() > 10, "the first runs", timeout=30)
-            before = len(harness.open_files(agent.pid))
-            harness.until(lambda: starts() > 110, "a hundred more", timeout=60)
-            harness.until(lambda: len(harness.open_files(agent.pid)) <= before + 6 and
-                          len(harness.children(agent.pid)) <= 2, "no more files or children than before")
+            def load(config):
+                agent.write_config(config)
+                self.assertEqual(agent.control("POST", "/v3/reload").status, 200)
+
+            def runs(wanted, timeout):
+                load(busy)
+                harness.until(lambda: sum(job["Starts"] for job in agent.status()["Jobs"]) > wanted, "the runs", timeout, 0.2)
+                load(quiet)
+                harness.until(lambda: len(harness.children(agent.pid)) == 1, "the last end")
+
+            def held():
+                return [len(harness.open_files(agent.pid)), int(harness.status_field(agent.pid, "Threads")),
+                        agent.metric("containerpilot_loop_timers")]
+
+            def resident():
+                return int(harness.status_field(agent.pid, "VmRSS").split()[0])
+            runs(500, timeout=60)
+            # The gauge of timers is renewed once a second.
+            harness.until(lambda: agent.metric("containerpilot_loop_timers") < 20, "rest")
+            before, memory = held(), resident()
+            runs(count, timeout=30 + count / 50)
+            harness.until(lambda: held() == before, f"{before} files, threads and timers, as before; now {held()}")
+            grown = resident() - memory
+            print(f"{count} runs: files, threads, timers {before} before and after; RSS {memory} kB, now {grown:+} kB")
+            self.assertLess(grown, 1024)
 
     def test_temporary_folders_and_the_socket_are_gone(self):
         before = set(os.listdir("/tmp"))

@@ -22,6 +22,7 @@ ALWAYS = """
     containerpilot_watch_last_answer_timestamp_seconds
     containerpilot_catalog_up containerpilot_catalog_calls_total containerpilot_catalog_call_duration_seconds
     containerpilot_registered containerpilot_loop_turn_duration_seconds containerpilot_loop_timer_lag_seconds
+    containerpilot_loop_timers containerpilot_orphans_reaped_total
     containerpilot_bus_events_total containerpilot_control_requests_total containerpilot_reloads_total
     containerpilot_last_reload_timestamp_seconds containerpilot_last_reload_success containerpilot_maintenance
     containerpilot_log_lines_total containerpilot_log_dropped_total containerpilot_log_suppressed_total

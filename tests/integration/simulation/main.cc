@@ -1,5 +1,6 @@
-// simulation [FIRST [COUNT]]: lives that many lives (support/job_world.h), by default 10,000 from
-// 1. Prints the seed of each that breaks a promise; `simulation SEED 1` repeats and tells it.
+// simulation [FIRST [COUNT]]: lives that many lives (support/job_world.h), by default 10,000 (with
+// CONTAINERPILOT_LONG in the environment 100,000) from 1. Prints the seed of each that breaks a
+// promise; `simulation SEED 1` repeats and tells it.
 
 #include <cstdio>
 #include <cstdlib>
@@ -8,7 +9,9 @@
 
 int main(int argc, char** argv) {
   const std::uint64_t first = argc > 1 ? std::strtoull(argv[1], nullptr, 10) : 1;
-  const std::uint64_t count = argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 10'000;
+  const std::uint64_t count = argc > 2 ? std::strtoull(argv[2], nullptr, 10)
+                              : std::getenv("CONTAINERPILOT_LONG") != nullptr ? 100'000
+                                                                              : 10'000;
   constexpr int kEnough = 20;
   std::function<void(std::string_view)> log;
   if (count == 1) {

@@ -3,6 +3,7 @@
 #include <signal.h>
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -79,6 +80,7 @@ struct LoopStats {
   double timer_lag_seconds = 0;  ///< sum over timers of (fired - due)
   std::uint64_t timers_fired = 0;
   double worst_timer_lag_seconds = 0;
+  std::size_t timers_set = 0;  ///< now
 };
 
 /// The real loop: epoll, one timerfd over a timer heap, one signalfd, one eventfd.

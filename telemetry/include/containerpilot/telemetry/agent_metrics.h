@@ -39,6 +39,7 @@ inline constexpr std::string_view kRegistered = "containerpilot_registered";
 
 inline constexpr std::string_view kLoopTurnDuration = "containerpilot_loop_turn_duration_seconds";
 inline constexpr std::string_view kLoopTimerLag = "containerpilot_loop_timer_lag_seconds";
+inline constexpr std::string_view kLoopTimers = "containerpilot_loop_timers";
 
 inline constexpr std::string_view kBusEvents = "containerpilot_bus_events_total";
 inline constexpr std::string_view kControlRequests = "containerpilot_control_requests_total";
