@@ -20,8 +20,11 @@ bool runs_catalog(const discovery::CatalogSpec& catalog, const JobSpec& job) {
   std::string command;
   for (const std::string& word : job.exec->argv) command += word + " ";
   if (catalog.kind == discovery::CatalogSpec::Kind::kConsul) {
-    return is_loopback(catalog.consul.address) && (command.find("consul agent") != command.npos ||
-                                                   command.find("consul -agent") != command.npos);
+    constexpr std::string_view kCommands[] = {"consul agent", "consul -agent",
+                                              "containerpilot -catalog"};
+    return is_loopback(catalog.consul.address) &&
+           std::any_of(std::begin(kCommands), std::end(kCommands),
+                       [&](std::string_view one) { return command.find(one) != command.npos; });
   }
   const std::string& program = job.exec->argv.front();
   return catalog.kind == discovery::CatalogSpec::Kind::kEtcd &&
