@@ -101,6 +101,7 @@ void Job::trigger(EventId cause) {
   last_trigger_ = cause;
   if (ticks(spec_.when) && !ticker_) {
     wait_timer_ = Watch();
+    set_cause(cause);  // the first tick may come long after
     ticker_ = make_ticker(ctx_.reactor, ctx_.host.random(), spec_.when, [this] { on_tick(); });
     if (spec_.when.kind == Trigger::Kind::kSchedule || !spec_.when.first_run_at_once) return;
   }

@@ -256,6 +256,7 @@ std::string Job::what_next(Duration delay) const {
 }
 
 void Job::restart_after(Duration delay, EventId cause) {
+  set_cause(cause);
   next_start_ = ctx_.reactor.wall_now() + delay;
   set_state(JobState::kBackoff);
   restart_timer_ = ctx_.reactor.after(delay, [this, cause] { start_run(cause); });

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 
@@ -213,7 +214,9 @@ void FakeLauncher::print(std::string_view name, std::string_view text, bool to_s
   Live* l = find(last(name));
   if (l == nullptr) return;
   Live::Pipe& pipe = l->pipes[to_stderr ? 1 : 0];
-  if (::write(pipe.write.get(), text.data(), text.size()) < 0) std::perror("FakeLauncher::print");
+  // Nobody may read it any more.
+  if (::write(pipe.write.get(), text.data(), text.size()) < 0 && errno != EPIPE)
+    std::perror("FakeLauncher::print");
   loop_.trigger(pipe.read_number, EPOLLIN);
 }
 

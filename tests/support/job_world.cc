@@ -3,6 +3,8 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <optional>
@@ -25,10 +27,17 @@ using Kind = Trigger::Kind;
 
 constexpr std::string_view kQuote = "job '";
 
+std::ptrdiff_t open_files() {
+  const std::filesystem::directory_iterator files("/proc/self/fd");
+  return std::distance(begin(files), end(files));
+}
+
 class World {
  public:
   World(std::uint64_t seed, std::function<void(std::string_view)> log)
       : random_(seed), log_(std::move(log)) {
+    ::signal(SIGPIPE, SIG_IGN);
+    if (prints_) launcher_.use_pipes();
     launcher_.on_start([this](FakeLauncher::Run& run) { on_start(run); });
     launcher_.on_signal([this](FakeLauncher::Run& run, int signo) { on_signal(run, signo); });
     SupervisorHooks hooks;
@@ -186,6 +195,11 @@ class World {
     if (is_job) ++starts_[run.name.substr(kQuote.size(), run.name.size() - kQuote.size() - 1)];
     tell("  start " + run.name);
     if (finished_) violate(run.name + " started after the end");
+    if (prints_ && chance(50)) {
+      loop_.post([this, name = run.name, to_stderr = chance(50)] {
+        launcher_.print(name, "whole\nhalf", to_stderr);
+      });
+    }
     if (chance(is_job ? 60 : 97)) {
       launcher_.finish_after(run, some(chance(50) ? 200 : 20000) * 1ms, random_exit());
     }
@@ -306,7 +320,8 @@ class World {
     answers_.clear();
     if (launcher_.running() != 0) violate("a process is left");
     if (loop_.timers() != 0) violate("a timer is left");
-    if (loop_.fds() != 0) violate("a descriptor is left");
+    if (loop_.fds() != 0) violate("a descriptor is waited for");
+    if (open_files() != files_) violate("a descriptor is left");
   }
 
   // ---- what must always hold ----
@@ -375,8 +390,10 @@ class World {
     if (log_) log_(std::to_string(loop_.now().time_since_epoch() / 1ms) + " ms " + what);
   }
 
+  const std::ptrdiff_t files_ = open_files();
   std::mt19937_64 random_;
   std::function<void(std::string_view)> log_;
+  const bool prints_ = chance(25);  // real pipes cost real time
   SimReactor loop_;
   FakeLauncher launcher_{loop_};
   FakeHttpClient http_{loop_};
