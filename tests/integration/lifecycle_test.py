@@ -166,9 +166,10 @@ class NothingLeaks(unittest.TestCase):
             harness.until(lambda: agent.metric("containerpilot_loop_timers") < 20, "rest")
             before, memory = held(), resident()
             runs(count, timeout=30 + count / 50)
-            harness.until(lambda: held() == before, f"{before} files, threads and timers, as before; now {held()}")
+            # A timer of the moment may be among the earlier ones.
+            harness.until(lambda: all(now <= then for now, then in zip(held(), before)), f"no more than {before} files, threads, timers")
             grown = resident() - memory
-            print(f"{count} runs: files, threads, timers {before} before and after; RSS {memory} kB, now {grown:+} kB")
+            print(f"{count} runs: files, threads, timers {before}, then {held()}; RSS {memory} kB, now {grown:+} kB")
             self.assertLess(grown, 1024)
 
     def test_temporary_folders_and_the_socket_are_gone(self):
