@@ -1,9 +1,9 @@
 #!/bin/bash
 # Builds and runs all tests, as CI and people do:
 #
-#   tests/run.sh               lint, unit, package and integration tests; those of the program against the
-#                              release build and again against the static file
-#   tests/run.sh --static      also that a second build of the static file gives the same bytes
+#   tests/run.sh               lint, unit, package and integration tests
+#   tests/run.sh --static      also the program's tests with the static file, and that a second build of it
+#                              gives the same bytes
 #   tests/run.sh --tidy        also clang-tidy over the modules
 #   tests/run.sh --sanitize    also the unit tests under AddressSanitizer and ThreadSanitizer
 #   tests/run.sh --long        ten times the simulated lives, 100,000 runs of jobs instead of 2,000
@@ -93,7 +93,7 @@ if wants integration; then
   build dev
   CONTAINERPILOT_BINARY=$root/build/release/agent/containerpilot suite dev integration
 fi
-if wants static || [ -n "$static" ]; then
+if [ -n "$static" ] || [ "$only" = static ]; then
   say "integration tests of the program, with the static file"
   agent/packaging/deps.sh --static || die "static dependencies do not build"
   build static containerpilot
