@@ -84,7 +84,6 @@ class ManyWatches(unittest.TestCase):
         self.ask = lambda method, path, body=None: harness.http_call(f"http://{address}{path}", method, body)
         harness.until(lambda: self.ask("GET", "/v1/status/leader").status == 200, "the catalog")
 
-    @unittest.skipIf(harness.is_static(harness.BINARY), "the static file's libcurl speaks HTTP/1.1 only")
     def test_over_http2_every_query_waits(self):
         with tls_front(self.port) as (port, ca_file):
             config = {"consul": {"address": f"127.0.0.1:{port}", "scheme": "https", "tls": {"cafile": ca_file}}, "telemetry": {},

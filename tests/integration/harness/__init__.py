@@ -7,10 +7,10 @@ Nothing waits for a fixed time: every wait is for a condition, with a deadline.
 from . import grafana, promql
 from .agent import BINARY, Agent, run_to_end
 from .consul import Consul
-from .proc import GLIBC_SIGNALS, children, descendants, is_static, open_files, state, status_field
+from .proc import GLIBC_SIGNALS, children, descendants, open_files, state, status_field
 from .prometheus import Prometheus
 from .runner import main
 from .wait import Timeout, free_port, free_ports, http_call, until
 
 __all__ = ["Agent", "BINARY", "Consul", "GLIBC_SIGNALS", "Prometheus", "Timeout", "children", "descendants", "free_port", "free_ports", "grafana",
-           "http_call", "is_static", "main", "open_files", "promql", "run_to_end", "state", "status_field", "until"]
+           "http_call", "main", "open_files", "promql", "run_to_end", "state", "status_field", "until"]

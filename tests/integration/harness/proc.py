@@ -1,7 +1,6 @@
 """What /proc tells about processes."""
 import os
 import pathlib
-import struct
 
 # 32 and 33 as bits of SigIgn: glibc's own, which its posix_spawn leaves ignored; no program can use them.
 GLIBC_SIGNALS = 0b11 << 31
@@ -52,12 +51,3 @@ def open_files(pid):
         except OSError:
             continue
     return found
-
-
-def is_static(path):
-    """No program header asks for an interpreter."""
-    elf = pathlib.Path(path).read_bytes()
-    offset, = struct.unpack_from("<Q", elf, 0x20)
-    size, count = struct.unpack_from("<HH", elf, 0x36)
-    interpreter = 3
-    return all(struct.unpack_from("<I", elf, offset + i * size)[0] != interpreter for i in range(count))
