@@ -42,7 +42,7 @@ build() {
   local preset=$1 prefix=$CONTAINERPILOT_DEPS/prefix
   [ "$preset" != static ] || prefix=$CONTAINERPILOT_DEPS/static
   shift
-  cmake -S "$root" --preset "$preset" -DCONTAINERPILOT_TESTS=ON -DCONTAINERPILOT_PCH=ON \
+  cmake -S "$root" --preset "$preset" -DCONTAINERPILOT_PCH=ON \
     -DCONTAINERPILOT_DEPS_PREFIX="$prefix" >"$reports/$preset.configure.log" 2>&1 ||
     { tail -n 25 "$reports/$preset.configure.log" >&2; die "preset $preset does not configure"; }
   cmake --build "$root/build/$preset" --parallel "$CONTAINERPILOT_JOBS" ${1:+--target "$@"} >"$reports/$preset.build.log" 2>&1 ||

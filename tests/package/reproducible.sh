@@ -10,6 +10,6 @@ trap 'rm -rf "$scratch"' EXIT
 
 git -c safe.directory='*' clone --quiet "$root" "$scratch/elsewhere"
 cd "$scratch/elsewhere"
-cmake --preset static -DCONTAINERPILOT_TESTS=OFF -DCONTAINERPILOT_PCH=ON -DCONTAINERPILOT_DEPS_PREFIX="$deps"
+cmake --preset static -DCONTAINERPILOT_DEPS_PREFIX="$deps"
 cmake --build build/static --target containerpilot --parallel "${CONTAINERPILOT_JOBS:-2}"
 cmp "$binary" build/static/agent/containerpilot
