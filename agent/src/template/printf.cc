@@ -145,7 +145,9 @@ void FormatReader::read_index() {
   if (!at('[')) return;
   reordered_ = true;
   const std::size_t close = format_.find(']', pos_);
-  if (close == std::string_view::npos) {
+  // As Go, whose verb of a final "%[]" is the bracket.
+  const bool too_short = format_.size() - pos_ < 3;
+  if (too_short || close == std::string_view::npos) {
     ++pos_;
     good_index_ = false;
     return;

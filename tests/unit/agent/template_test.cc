@@ -115,6 +115,8 @@ TEST(Template, PrintfWritesMarkersInsteadOfFailing) {
   EXPECT_EQ(render(R"({{printf "%!"}}|{{printf "%"}})"), "%!!(MISSING)|%!(NOVERB)");
   EXPECT_EQ(render(R"({{printf "%[3]d" 1 2}}{{printf "%*d" "a" 1}})"),
             "%!d(BADINDEX)%!(BADWIDTH)1");
+  EXPECT_EQ(render(R"({{printf "%-[]" 1}}|{{printf "%[]d" 1}}|{{printf "%[" 1}})"),
+            "%!](BADINDEX)|%!d(BADINDEX)|%!(NOVERB)");
 }
 
 TEST(Template, PrintfKnowsFlagsWidthsAndVerbs) {
