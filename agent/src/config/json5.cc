@@ -37,14 +37,18 @@ void drop_duplicates(Node& object) {
 
 class Parser {
  public:
-  Parser(Tree& tree, std::uint16_t source, const Json5Limits& limits)
-      : tree_(tree), index_(source), limits_(limits), scan_(tree, source) {}
+  using LineSeparator = Json5Scanner::LineSeparator;
+
+  Parser(Tree& tree, std::uint16_t source, const Json5Limits& limits, LineSeparator separator)
+      : tree_(tree), index_(source), limits_(limits), scan_(tree, source, separator) {}
 
   std::variant<Node*, SyntaxError> run() {
     Node* top = parse();
     if (scan_.error()) return *scan_.error();
     return top;
   }
+
+  [[nodiscard]] bool separator_in_comment() const { return scan_.separator_in_comment(); }
 
  private:
   struct Open {
@@ -169,7 +173,13 @@ class Parser {
 
 std::variant<Node*, SyntaxError> parse_json5(Tree& tree, std::uint16_t source,
                                              const Json5Limits& limits) {
-  return Parser(tree, source, limits).run();
+  // A file that worked must go on to work, also with such a character pasted into a comment; what
+  // only JSON5 takes comes second.
+  Parser as_before(tree, source, limits, Parser::LineSeparator::kText);
+  auto result = as_before.run();
+  if (std::holds_alternative<Node*>(result) || !as_before.separator_in_comment()) return result;
+  auto specified = Parser(tree, source, limits, Parser::LineSeparator::kLineEnd).run();
+  return std::holds_alternative<Node*>(specified) ? specified : result;
 }
 
 }  // namespace containerpilot::agent

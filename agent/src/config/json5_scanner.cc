@@ -68,8 +68,8 @@ std::string slip(std::string_view word) {
 
 }  // namespace
 
-Json5Scanner::Json5Scanner(Tree& tree, std::uint16_t source)
-    : tree_(tree), source_(tree.source(source)), text_(source_.text) {}
+Json5Scanner::Json5Scanner(Tree& tree, std::uint16_t source, LineSeparator separator)
+    : tree_(tree), source_(tree.source(source)), text_(source_.text), separator_(separator) {}
 
 bool Json5Scanner::skip_space() {
   while (at_ < text_.size()) {
@@ -105,7 +105,12 @@ bool Json5Scanner::comment() {
   at_ = start + 2;
   while (at_ < text_.size()) {
     const tmpl::Rune next = tmpl::decode_rune(std::string_view(text_).substr(at_));
-    if (is_line_end(next.value)) break;
+    if (next.value == 0x2028 || next.value == 0x2029) {
+      separator_in_comment_ = true;
+      if (separator_ == LineSeparator::kLineEnd) break;
+    } else if (is_line_end(next.value)) {
+      break;
+    }
     at_ += next.size;
   }
   return true;

@@ -15,7 +15,11 @@ namespace containerpilot::agent {
 /// words. Remembers the first error, and whether JSON proper would have refused something.
 class Json5Scanner {
  public:
-  Json5Scanner(Tree& tree, std::uint16_t source);
+  /// What U+2028 and U+2029 are in a `//` comment: part of it, as in ContainerPilot 3.8.0, or its
+  /// end, as JSON5 says.
+  enum class LineSeparator : std::uint8_t { kText, kLineEnd };
+
+  Json5Scanner(Tree& tree, std::uint16_t source, LineSeparator separator);
 
   /// White space and comments; false on an unterminated comment.
   bool skip_space();
@@ -37,6 +41,8 @@ class Json5Scanner {
   /// Remembers an error at this place unless there is one; false.
   bool refuse(std::string message);
   [[nodiscard]] const std::optional<SyntaxError>& error() const { return error_; }
+  /// Whether a comment had a line separator in it, so that the other reading may differ.
+  [[nodiscard]] bool separator_in_comment() const { return separator_in_comment_; }
   void beyond_json() { source_.beyond_json = true; }
 
  private:
@@ -57,6 +63,8 @@ class Json5Scanner {
   Tree::Source& source_;
   const std::string& text_;
   std::size_t at_ = 0;
+  LineSeparator separator_;
+  bool separator_in_comment_ = false;
   std::optional<SyntaxError> error_;
 };
 

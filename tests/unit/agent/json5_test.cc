@@ -106,6 +106,18 @@ TEST(Json5, KnowsWhatJsonWouldRefuse) {
   }
 }
 
+TEST(Json5, KeepsALineSeparatorInACommentAsTheOriginalDid) {
+  const auto members = [](const std::string& text) {
+    Tree tree;
+    const auto parsed = parse_json5(tree, tree.add_source("t", text));
+    return std::holds_alternative<Node*>(parsed) ? int(std::get<Node*>(parsed)->count) : -1;
+  };
+  EXPECT_EQ(members("{ // pasted\u2028 b: 2\n a: 1 }"), 1);
+  EXPECT_EQ(members("{ // pasted\u2028text\u2029and more\n a: 1 }"), 1);
+  EXPECT_EQ(members("// c\u2028{ a: 1 }"), 1);  // JSON5's reading, where the original has none
+  EXPECT_EQ(parse_error("{ // c\u2028 a: @ \n a: @ }"), "2:5 expected a value, found '@'");
+}
+
 TEST(Json5, RefusesDepthBeyondItsBound) {
   const std::string deep(10'001, '[');
   EXPECT_EQ(parse_error(deep), "1:10001 nested more than 10000 deep");
