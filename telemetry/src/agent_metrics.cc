@@ -1,6 +1,7 @@
 #include "containerpilot/telemetry/agent_metrics.h"
 
 #include <cassert>
+#include <set>
 #include <span>
 #include <utility>
 
@@ -195,6 +196,15 @@ std::span<const AgentMetric> agent_metrics() {
       make(kOldScrapeResponseSize, kSummary, "Size of the answers to scrapes.", {"handler"}),
   };
   return kMetrics;
+}
+
+bool is_agent_metric(std::string_view name) {
+  static const auto names = [] {
+    std::set<std::string_view> all;
+    for (const AgentMetric& metric : agent_metrics()) all.insert(metric.spec.name);
+    return all;
+  }();
+  return names.contains(name);
 }
 
 void declare_agent_metrics(Registry& registry) {

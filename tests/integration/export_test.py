@@ -142,7 +142,8 @@ class Export(unittest.TestCase):
         bare = {"catalog": "none", "jobs": CONFIG["jobs"]}
         for what in ("grafana", "rules", "keda", "hpa"):
             self.assertEqual(export(what, config=bare).returncode, 1)
-        zero = {**CONFIG, "scaling": [{**CONFIG["scaling"][0], "min": 0}]}
+        measured_elsewhere = [{**CONFIG["jobs"][0], "name": "mill"}]
+        zero = {**CONFIG, "jobs": measured_elsewhere, "scaling": [{**CONFIG["scaling"][0], "min": 0}]}
         self.assertIn("keeps at least 1", export("hpa", *KUBERNETES, config=zero).stderr)
 
     def test_the_same_configuration_gives_the_same_text(self):

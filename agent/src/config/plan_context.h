@@ -64,6 +64,10 @@ void report_duplicate_metric(PlanContext& context, const telemetry::MetricSpec& 
 std::string exported_name(PlanContext& context, const std::vector<std::string>& parts,
                           const Node& at);
 
+// v3_metric_check.cc
+/// Reports names that several would write to, and scaling targets that nothing measures.
+void check_metrics(PlanContext& context, const V3Config& config, const Plan& plan);
+
 // advertise.cc
 inline constexpr Duration kTelemetryTtl = std::chrono::seconds(15);
 /// A lower-case letter, then letters, digits and dashes, at least two characters in all.

@@ -174,6 +174,7 @@ Plan make_v3_plan(PlanContext& context, const V3Config& config) {
   }
   mark_catalog_job(plan);
   SourceCheck(context, config);
+  check_metrics(context, config, plan);
   return plan;
 }
 

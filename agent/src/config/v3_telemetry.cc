@@ -5,6 +5,7 @@
 
 #include "config/plan_context.h"
 #include "containerpilot/agent/version.h"
+#include "containerpilot/telemetry/agent_metrics.h"
 
 namespace containerpilot::agent {
 
@@ -209,6 +210,12 @@ TelemetryPlan make_v3_telemetry(PlanContext& context, const TelemetryConfig& con
   std::unordered_map<std::string, std::size_t> index;
   for (const MetricConfig& written : *config.metrics) {
     MetricSpec metric = make_pushed_metric(context, written);
+    if (telemetry::is_agent_metric(metric.name)) {
+      context.problems.warning(
+          *written.node,
+          "'" + metric.name + "' is a metric of the agent itself: pushes to it are refused",
+          "another name");
+    }
     const auto [known, fresh] = index.try_emplace(metric.name, out.metrics.size());
     if (fresh) {
       out.metrics.push_back(std::move(metric));

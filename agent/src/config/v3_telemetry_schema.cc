@@ -261,7 +261,8 @@ const Block& scaling_block() {
           .field("service", &ScalingConfig::service, some_text(), "", "The service to scale.")
           .required()
           .since_4()
-          .field("min", &ScalingConfig::min, integer(0, 1'000'000), "1", "Never fewer instances.")
+          .field("min", &ScalingConfig::min, integer(0, 1'000'000), "1",
+                 "Never fewer instances. 0 where the agent of another service measures.")
           .since_4()
           .field("max", &ScalingConfig::max, integer(1, 1'000'000), "", "Never more.")
           .required()

@@ -93,6 +93,7 @@ struct AgentMetric {
   std::vector<std::string_view> label_names;
 };
 std::span<const AgentMetric> agent_metrics();
+bool is_agent_metric(std::string_view name);
 
 /// Declares all of them, unless that was done. Families without series are not exported.
 void declare_agent_metrics(Registry& registry);
