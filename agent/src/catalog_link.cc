@@ -216,7 +216,10 @@ std::string CatalogLink::embedded_address() const { return embedded_ ? embedded_
 
 std::optional<std::size_t> CatalogLink::healthy_instances(const std::string& service) const {
   for (const discovery::WatchState& state : watcher_->states()) {
-    if (state.watch.name == service && state.known) return state.instances.size();
+    // One of the configuration's may look at a tag or a datacenter only; without a catalog there is
+    // no other.
+    const bool whole = state.watch.source.empty() || !catalog_;
+    if (whole && state.watch.name == service && state.known) return state.instances.size();
   }
   return std::nullopt;
 }

@@ -173,6 +173,28 @@ class Pages(unittest.TestCase):
             self.assertIn("maintenance", agent.get("/readyz?verbose").text)
 
 
+class Scaling(unittest.TestCase):
+    def test_counts_all_instances_even_if_a_watch_wants_some(self):
+        catalog = f"127.0.0.1:{harness.free_port()}"
+        with harness.Agent({
+                "catalog": {"embedded": {"listen": catalog}}, "telemetry": {},
+                "jobs": [{"name": "web", "exec": SLEEP, "port": 80, "interfaces": ["static:127.0.0.1"], "tags": ["blue"],
+                          "health": {"exec": ["true"], "interval": 1, "ttl": 5}}],
+                "watches": [{"name": "web", "tag": "blue", "interval": 1}],
+                "sensors": [{"name": "load", "exec": ["echo", "30"], "interval": "100ms"}],
+                "scaling": [{"service": "web", "max": 9, "triggers": [{"metric": "load", "target": 10}]}]}) as agent:
+            agent.wait_ready()
+            for number in (1, 2):
+                harness.http_call(f"http://{catalog}/v1/agent/service/register", "PUT", {
+                    "ID": f"other-{number}", "Name": "web", "Tags": ["green"], "Check": {"TTL": "60s", "Status": "passing"}})
+            watched = 'containerpilot_watch_instances{service="web"} 1\n'
+            harness.until(lambda: watched in agent.get("/metrics").text, "the watch's one instance")
+            counted = 'containerpilot_scaling_instances{service="web"} 3\n'
+            harness.until(lambda: counted in agent.get("/metrics").text, "three instances")
+            advised = 'containerpilot_scaling_desired{service="web"} 9\n'
+            harness.until(lambda: advised in agent.get("/metrics").text, "3 × 30 / 10")
+
+
 class Secrets(unittest.TestCase):
     def test_a_bearer_token_over_tls(self):
         with harness.Consul() as consul:
