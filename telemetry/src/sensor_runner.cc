@@ -171,6 +171,19 @@ void SensorRunner::declare_health() {
   }
 }
 
+bool SensorRunner::feeds(std::string_view metric) const {
+  const bool own_names = cgroup_ || std::holds_alternative<ProcessSource>(spec_.source);
+  switch (spec_.format) {
+    case SensorFormat::kNumber:
+      return !own_names && metric == spec_.metric.name;
+    case SensorFormat::kJson:
+      return spec_.values.contains(std::string(metric));
+    case SensorFormat::kPrometheus:
+      break;
+  }
+  return false;
+}
+
 void SensorRunner::schedule(TimePoint due) {
   due_ = due;
   timer_ = context_.reactor.at(due_, [this] { on_due(); });

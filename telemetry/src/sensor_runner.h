@@ -63,8 +63,8 @@ class SensorSeries {
   void make_empty();
   void drop();
   [[nodiscard]] std::size_t size() const { return series_.size(); }
-  /// When the newest value of that metric was recorded; nullopt if there is none.
-  [[nodiscard]] std::optional<TimePoint> recorded_at(std::string_view metric) const;
+  /// Of its series of that metric the oldest; nullopt if it has none and lost none.
+  [[nodiscard]] std::optional<Sensors::Freshness> freshness(std::string_view metric) const;
   [[nodiscard]] std::vector<std::pair<std::string, double>> values() const;
 
  private:
@@ -82,7 +82,12 @@ class SensorSeries {
 
   SensorContext& context_;
   const SensorSpec& spec_;
+  struct Lost {
+    std::string metric;
+    TimePoint at;
+  };
   std::map<std::string, Entry> series_;  // by name and label block
+  std::map<std::string, Lost> lost_;     // grew stale and may come back
   std::uint64_t run_ = 0;
 };
 
@@ -97,10 +102,11 @@ class SensorRunner {
 
   [[nodiscard]] const SensorSpec& spec() const { return spec_; }
   [[nodiscard]] SensorState state() const;
-  [[nodiscard]] bool stale() const { return state_.stale; }
-  [[nodiscard]] std::optional<TimePoint> recorded_at(std::string_view metric) const {
-    return series_.recorded_at(metric);
+  [[nodiscard]] std::optional<Sensors::Freshness> freshness(std::string_view metric) const {
+    return series_.freshness(metric);
   }
+  /// Will it write to that metric, as far as the configuration tells?
+  [[nodiscard]] bool feeds(std::string_view metric) const;
   void pause(bool paused) { paused_ = paused; }
 
  private:

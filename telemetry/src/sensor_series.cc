@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -79,10 +80,12 @@ SensorSeries::Recorded SensorSeries::record(Parsed& parsed) {
     }
     entry->value = value;
     entry->at = context_.reactor.now();
+    lost_.erase(entry->metric + label_block({}, entry->labels));
     ++result.good;
   }
   // One number that failed keeps its series until it grows stale; of many, those left out are gone.
   if (!parsed.samples.empty() && parsed.errors.empty()) {
+    lost_.clear();
     for (auto it = series_.begin(); it != series_.end();) {
       if (it->second.seen == run_) {
         ++it;
@@ -109,6 +112,7 @@ void SensorSeries::drop() {
   for (const auto& [key, entry] : series_)
     context_.registry.remove_series(entry.metric, entry.labels);
   series_.clear();
+  lost_.clear();
 }
 
 void SensorSeries::expire(TimePoint newest) {
@@ -123,18 +127,28 @@ void SensorSeries::expire(TimePoint newest) {
       ++it;
     } else {
       context_.registry.remove_series(entry.metric, entry.labels);
+      if (lost_.size() < spec_.max_series) lost_.emplace(it->first, Lost{entry.metric, entry.at});
       it = series_.erase(it);
     }
   }
 }
 
-std::optional<TimePoint> SensorSeries::recorded_at(std::string_view metric) const {
-  std::optional<TimePoint> newest;
+std::optional<Sensors::Freshness> SensorSeries::freshness(std::string_view metric) const {
+  std::optional<TimePoint> oldest;
+  bool lost = false;
   for (const auto& [key, entry] : series_) {
-    if (entry.metric == metric && entry.seen > 0 && (!newest || entry.at > *newest))
-      newest = entry.at;
+    if (entry.metric != metric || entry.seen == 0) continue;
+    oldest = std::min(oldest.value_or(entry.at), entry.at);
   }
-  return newest;
+  for (const auto& [key, gone] : lost_) {
+    if (gone.metric != metric) continue;
+    oldest = std::min(oldest.value_or(gone.at), gone.at);
+    lost = true;
+  }
+  if (!oldest) return std::nullopt;
+  const bool old =
+      spec_.stale_after > Duration(0) && context_.reactor.now() - *oldest >= spec_.stale_after;
+  return Sensors::Freshness{.stale = lost || old, .recorded_at = *oldest};
 }
 
 std::vector<std::pair<std::string, double>> SensorSeries::values() const {

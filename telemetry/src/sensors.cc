@@ -74,13 +74,17 @@ class Sensors::Impl {
   void stop() { runners_.clear(); }
 
   [[nodiscard]] std::optional<Freshness> freshness(std::string_view metric) const {
-    std::optional<Freshness> newest;
+    std::optional<Freshness> oldest;
+    bool missing = false;
     for (const auto& runner : runners_) {
-      const auto at = runner->recorded_at(metric);
-      if (!at || (newest && newest->recorded_at >= *at)) continue;
-      newest = Freshness{.stale = runner->stale(), .recorded_at = *at};
+      const auto part = runner->freshness(metric);
+      missing = missing || (!part && runner->feeds(metric));
+      if (!part) continue;
+      missing = missing || part->stale;
+      if (!oldest || part->recorded_at < oldest->recorded_at) oldest = part;
     }
-    return newest;
+    if (oldest) oldest->stale = missing;
+    return oldest;
   }
 
   [[nodiscard]] std::vector<SensorState> states() const {

@@ -478,6 +478,52 @@ TEST_F(SensorTest, TellsHowFreshAMetricIs) {
   EXPECT_FALSE(sensors_.freshness("other"));
 }
 
+// Half of a sum looks like less load: a part that is gone makes the whole stale.
+TEST_F(SensorTest, CallsAMetricStaleWhenAPartOfItIs) {
+  SensorSpec spec = file_sensor("stats", "depth{q=\"a\"} 1\ndepth{q=\"b\"} 2\nother 3\n");
+  spec.format = SensorFormat::kPrometheus;
+  sensors_.set({spec});
+  loop_.advance(0s);
+  EXPECT_FALSE(sensors_.freshness("depth")->stale);
+  say("stats", "depth{q=\"a\"} 1\ndepth{q=\"b\"} oops\nother 3\n");
+  loop_.advance(40s);
+  EXPECT_EQ(registry_.total("depth").value().sum, 1);
+  EXPECT_TRUE(sensors_.freshness("depth")->stale);
+  EXPECT_FALSE(sensors_.freshness("other")->stale);
+  say("stats", "depth{q=\"a\"} 1\nother 3\n");  // now it is said that there is no more of it
+  loop_.advance(10s);
+  EXPECT_FALSE(sensors_.freshness("depth")->stale);
+}
+
+TEST_F(SensorTest, CallsAMetricStaleWhenAnotherOfItsValuesIsGood) {
+  for (const auto kind : {StalePolicy::Kind::kHold, StalePolicy::Kind::kFixed}) {
+    SensorSpec spec = file_sensor("stats", R"({"a": 1, "b": 2})");
+    spec.format = SensorFormat::kJson;
+    spec.values = {{"a", "/a"}, {"b", "/b"}};
+    spec.on_stale = {kind, -1};
+    sensors_.set({spec});
+    loop_.advance(1s);
+    say("stats", R"({"a": 1})");
+    loop_.advance(40s);
+    EXPECT_EQ(value("b"), kind == StalePolicy::Kind::kHold ? 2 : -1);
+    EXPECT_FALSE(sensors_.freshness("a")->stale);
+    EXPECT_TRUE(sensors_.freshness("b")->stale);
+  }
+}
+
+TEST_F(SensorTest, CallsAMetricStaleWhileOneOfItsSensorsHasSaidNothing) {
+  SensorSpec in = file_sensor("in", "1"), out = file_sensor("out", "broken");
+  in.metric.name = out.metric.name = "depth";
+  in.metric.labels = {{"q", "in"}};
+  out.metric.labels = {{"q", "out"}};
+  sensors_.set({in, out});
+  loop_.advance(1s);
+  EXPECT_TRUE(sensors_.freshness("depth")->stale);
+  say("out", "2");
+  loop_.advance(10s);
+  EXPECT_FALSE(sensors_.freshness("depth")->stale);
+}
+
 TEST_F(SensorTest, MeasuresTheProcessOfAJob) {
   SensorSpec spec = file_sensor("web", "");
   spec.source = ProcessSource{"web"};

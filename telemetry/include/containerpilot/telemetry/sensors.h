@@ -56,10 +56,10 @@ class Sensors {
   [[nodiscard]] std::vector<SensorState> states() const;
 
   struct Freshness {
-    bool stale = false;
-    TimePoint recorded_at;  ///< of the newest good value
+    bool stale = false;     ///< a part of it is: whoever adds it up would get too little
+    TimePoint recorded_at;  ///< of its oldest part
   };
-  /// Of the sensor that feeds this metric; nullopt when none does (now).
+  /// Of what sensors feed into this metric; nullopt when none does (now).
   [[nodiscard]] std::optional<Freshness> freshness(std::string_view metric) const;
 
  private:
