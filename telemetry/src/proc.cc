@@ -15,11 +15,10 @@ namespace containerpilot::telemetry {
 
 std::optional<std::string> read_small_file(const std::string& path) {
   constexpr std::size_t kStep = 4096;
-  constexpr std::size_t kMost = 1024 * 1024;
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!fd.valid()) return std::nullopt;
   std::string text;
-  while (text.size() < kMost) {
+  while (text.size() < kMostRead) {
     const std::size_t before = text.size();
     text.resize(before + kStep);
     const ssize_t got = ::read(fd.get(), text.data() + before, kStep);

@@ -9,8 +9,10 @@
 
 namespace containerpilot::telemetry {
 
-/// A small file of /proc or of a cgroup; nullopt when it cannot be read. Never blocks for long: the
-/// kernel makes the text.
+/// What is read of a file at most.
+inline constexpr std::size_t kMostRead = 1024 * 1024;
+/// A small file of /proc or of a cgroup, or the beginning of a large one; nullopt when it cannot be
+/// read. Never blocks for long: the kernel makes the text.
 std::optional<std::string> read_small_file(const std::string& path);
 
 /// The fields of /proc/PID/stat that we use. Source: proc(5).

@@ -67,6 +67,10 @@ Result<std::string> read_file(const std::string& path) {
   }
   auto text = read_small_file(path);
   if (!text) return failed(Errc::kIo, errno);
+  if (text->size() >= kMostRead) {
+    return Error(Errc::kInvalid,
+                 "cannot read all of file '" + path + "': it has a megabyte or more");
+  }
   return std::move(*text);
 }
 
@@ -256,6 +260,8 @@ void SensorRunner::start_probe() {
   run_ = context_.probes.run(std::move(run), [this](const ProbeResult& result) {
     const SensorResult how = result_of(result, std::holds_alternative<ProcessSpec>(probe_));
     if (how != SensorResult::kOk) return finish(how, result.reason, result.duration);
+    // Not all of it was kept: what is left may look like something else.
+    if (!result.reason.empty()) return finish(SensorResult::kParse, result.reason, result.duration);
     if (std::holds_alternative<TcpProbe>(probe_) || std::holds_alternative<UnixProbe>(probe_)) {
       Parsed latency;
       Sample sample;

@@ -380,6 +380,26 @@ TEST_F(SensorTest, ReadsOnlyRegularFiles) {
   EXPECT_THAT(state().last_error, HasSubstr("No such file"));
 }
 
+TEST_F(SensorTest, ReadsNothingIntoOutputThatWasCutOff) {
+  const std::string long_line = "m 1" + std::string(1 << 20, '2') + "\n";
+  SensorSpec file = file_sensor("f", long_line), web = file_sensor("w", "");
+  file.format = web.format = SensorFormat::kPrometheus;
+  HttpProbe probe;
+  probe.url = "http://127.0.0.1:8080/metrics";
+  web.source = probe;
+  sensors_.set({file, web});
+  loop_.advance(1s);
+  http_.data(http_.last("GET", "/metrics"),
+             "a 1\n# " + std::string((1 << 20) - 11, ' ') + "\nb 12");
+  http_.data(http_.last("GET", "/metrics"), "345\n");
+  http_.answer(http_.last("GET", "/metrics"), 200);
+  EXPECT_EQ(value("b"), std::nullopt);
+  EXPECT_EQ(runs("f", "unavailable"), 1);
+  EXPECT_THAT(state(0).last_error, HasSubstr("a megabyte or more"));
+  EXPECT_EQ(runs("w", "parse"), 1);
+  EXPECT_THAT(state(1).last_error, HasSubstr("thrown away"));
+}
+
 TEST_F(SensorTest, ObservesIntoHistograms) {
   SensorSpec spec = file_sensor("wait_seconds", "0.3");
   spec.metric.type = MetricType::kHistogram;
