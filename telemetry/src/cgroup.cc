@@ -49,7 +49,7 @@ std::optional<double> read_number(const std::string& path) {
   return number(next_word(line));
 }
 
-/// Lines of "key value".
+/// Lines of "key value"; all of them count something.
 std::map<std::string, double, std::less<>> read_flat(const std::string& path) {
   std::map<std::string, double, std::less<>> values;
   const auto text = path.empty() ? std::nullopt : read_small_file(path);
@@ -57,7 +57,8 @@ std::map<std::string, double, std::less<>> read_flat(const std::string& path) {
   while (!rest.empty()) {
     std::string_view line = next_line(rest);
     const std::string_view key = next_word(line);
-    if (const auto value = number(next_word(line))) values.emplace(key, *value);
+    if (const auto value = number(next_word(line)); value && *value >= 0)
+      values.emplace(key, *value);
   }
   return values;
 }
@@ -137,9 +138,9 @@ Parsed CgroupReader::read(TimePoint now) {
     if (group == "cpu") read_cpu(parsed, now);
     if (group == "memory") read_memory(parsed);
     if (group == "pids") read_pids(parsed);
-    if (group == "io") read_io(parsed);
+    const bool no_lines = group == "io" && read_io(parsed);
     if (group == "pressure") read_pressure(parsed);
-    if (parsed.samples.size() == before) {
+    if (parsed.samples.size() == before && !no_lines) {
       parsed.errors.push_back("cannot find '" + group + "' of a control group below '" +
                               source_.root + "'");
     }
@@ -158,21 +159,20 @@ void CgroupReader::add_cpu_ratio(Parsed& parsed, double usage, double cores, Tim
 
 void CgroupReader::read_cpu(Parsed& parsed, TimePoint now) {
   std::optional<double> usage, cores;
-  double throttle_unit = kMicro;
   Values stat = read_flat(v2("cpu.stat"));
   if (const auto found = stat.find("usage_usec"); found != stat.end()) {
     usage = found->second * kMicro;
-    if (const auto text = read_small_file(v2("cpu.max"))) {
-      std::string_view line = *text;
-      const auto quota = number(next_word(line));
-      const auto period = number(next_word(line));
-      if (quota && period && *period > 0) cores = *quota / *period;
-    }
+  } else if (const auto nanoseconds = read_number(v1("cpuacct", "cpuacct.usage"))) {
+    usage = *nanoseconds * kNano;
+  }
+  // On a hybrid host the unified tree counts the time, but the limit is with the old controller.
+  stat.merge(read_flat(v1("cpu", "cpu.stat")));
+  if (const auto text = v2_folder_.empty() ? std::nullopt : read_small_file(v2("cpu.max"))) {
+    std::string_view line = *text;
+    const auto quota = number(next_word(line));
+    const auto period = number(next_word(line));
+    if (quota && period && *period > 0) cores = *quota / *period;
   } else {
-    if (const auto nanoseconds = read_number(v1("cpuacct", "cpuacct.usage")))
-      usage = *nanoseconds * kNano;
-    stat = read_flat(v1("cpu", "cpu.stat"));
-    throttle_unit = kNano;
     const auto quota = read_number(v1("cpu", "cpu.cfs_quota_us"));
     const auto period = read_number(v1("cpu", "cpu.cfs_period_us"));
     if (quota && period && *quota > 0 && *period > 0) cores = *quota / *period;
@@ -184,7 +184,7 @@ void CgroupReader::read_cpu(Parsed& parsed, TimePoint now) {
         std::tuple{"nr_periods", "cpu_periods_total", 1.0},
         std::tuple{"nr_throttled", "cpu_throttled_periods_total", 1.0},
         std::tuple{"throttled_usec", "cpu_throttled_seconds_total", kMicro},
-        std::tuple{"throttled_time", "cpu_throttled_seconds_total", throttle_unit}}) {
+        std::tuple{"throttled_time", "cpu_throttled_seconds_total", kNano}}) {
     if (const auto found = stat.find(key); found != stat.end())
       counter(parsed, name, found->second * unit);
   }
@@ -242,7 +242,7 @@ void CgroupReader::read_pids(Parsed& parsed) {
   if (current && limit) gauge(parsed, "pids_limit", *limit);
 }
 
-void CgroupReader::read_io(Parsed& parsed) {
+bool CgroupReader::read_io(Parsed& parsed) {
   if (const auto text = v2_folder_.empty() ? std::nullopt : read_small_file(v2("io.stat"))) {
     std::string_view rest = *text;
     while (!rest.empty()) {
@@ -262,14 +262,16 @@ void CgroupReader::read_io(Parsed& parsed) {
         }
       }
     }
-    return;
+    return true;
   }
+  bool found = false;
   for (const auto& [file, read, written] :
        {std::tuple{"blkio.throttle.io_service_bytes", "io_read_bytes_total",
                    "io_written_bytes_total"},
         std::tuple{"blkio.throttle.io_serviced", "io_reads_total", "io_writes_total"}}) {
     auto text = read_small_file(v1("blkio", std::string(file) + "_recursive"));
     if (!text) text = read_small_file(v1("blkio", file));
+    found = found || text.has_value();
     std::string_view rest = text ? std::string_view(*text) : std::string_view();
     while (!rest.empty()) {
       std::string_view line = next_line(rest);
@@ -280,6 +282,7 @@ void CgroupReader::read_io(Parsed& parsed) {
       counter(parsed, kind == "Read" ? read : written, *value, {{"device", device}});
     }
   }
+  return found;
 }
 
 void CgroupReader::read_pressure(Parsed& parsed) {

@@ -26,7 +26,8 @@ class CgroupReader {
   void read_cpu(Parsed& parsed, TimePoint now);
   void read_memory(Parsed& parsed);
   void read_pids(Parsed& parsed);
-  void read_io(Parsed& parsed);
+  /// False when there is nothing to read; a container that has done none has no lines in it.
+  bool read_io(Parsed& parsed);
   void read_pressure(Parsed& parsed);
   void add_cpu_ratio(Parsed& parsed, double usage, double cores, TimePoint now);
   [[nodiscard]] std::string v2(const std::string& file) const;

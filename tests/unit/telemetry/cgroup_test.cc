@@ -145,6 +145,29 @@ TEST_F(Cgroup, TakesPressureFromTheUnifiedTreeOfAHybridHost) {
                  {"pressure_waiting_seconds_total{resource=\"io\"}", 0.5}}));
 }
 
+TEST_F(Cgroup, TakesTheCpuLimitOfAHybridHostFromTheOldController) {
+  file("unified/cgroup.controllers", "\n");
+  file("unified/cpu.stat", "usage_usec 5000000\nuser_usec 3000000\nsystem_usec 2000000\n");
+  file("cpuacct/cpuacct.usage", "5000000001\n");
+  file("cpu/cpu.stat", "nr_periods 10\nnr_throttled 4\nthrottled_time 250000000\n");
+  file("cpu/cpu.cfs_quota_us", "50000\n");
+  file("cpu/cpu.cfs_period_us", "100000\n");
+  EXPECT_EQ(read({"cpu"}), (Map{{"cpu_usage_seconds_total", 5},
+                                {"cpu_user_seconds_total", 3},
+                                {"cpu_system_seconds_total", 2},
+                                {"cpu_periods_total", 10},
+                                {"cpu_throttled_periods_total", 4},
+                                {"cpu_throttled_seconds_total", 0.25},
+                                {"cpu_limit_cores", 0.5}}));
+}
+
+TEST_F(Cgroup, FindsNoFaultWithAContainerThatHasReadNothingYet) {
+  file("cgroup.controllers", "io\n");
+  file("io.stat", "");
+  EXPECT_EQ(read({"io"}), Map{});
+  EXPECT_THAT(errors_, ElementsAre());
+}
+
 TEST_F(Cgroup, SaysWhatItCannotFind) {
   EXPECT_EQ(read({"cpu", "io"}), Map{});
   EXPECT_EQ(errors_.size(), 2U);
