@@ -98,25 +98,34 @@ void App::publish_health() {
 
 std::string App::targets_document() const {
   nlohmann::ordered_json targets = nlohmann::ordered_json::array();
-  const auto add = [&](const std::string& address, std::uint16_t port, const std::string& service,
-                       const std::string& id, const std::string& path) {
-    const std::string host = address.find(':') == address.npos ? address : "[" + address + "]";
-    targets.push_back({{"targets", {host + ":" + std::to_string(port)}},
+  const auto add = [&](const discovery::Instance& endpoint) {
+    const auto meta = [&endpoint](const char* key, const char* otherwise) {
+      const auto found = endpoint.meta.find(key);
+      return found == endpoint.meta.end() ? std::string(otherwise) : found->second;
+    };
+    const bool v6 = endpoint.address.find(':') != std::string::npos;
+    const std::string host = v6 ? "[" + endpoint.address + "]" : endpoint.address;
+    targets.push_back({{"targets", {host + ":" + std::to_string(endpoint.port)}},
                        {"labels",
-                        {{"__metrics_path__", path},
-                         {"__meta_containerpilot_service", service},
-                         {"__meta_containerpilot_service_id", id}}}});
+                        {{"__scheme__", meta("scheme", "http")},
+                         {"__metrics_path__", meta("metrics_path", "/metrics")},
+                         {"__meta_containerpilot_service", endpoint.name},
+                         {"__meta_containerpilot_service_id", endpoint.id}}}});
   };
-  const std::vector<discovery::Instance> endpoints = catalog_->telemetry_endpoints();
-  for (const discovery::Instance& endpoint : endpoints) {
-    const auto path = endpoint.meta.find("metrics_path");
-    add(endpoint.address, endpoint.port, endpoint.name, endpoint.id,
-        path == endpoint.meta.end() ? "/metrics" : path->second);
-  }
+  for (const discovery::Instance& endpoint : catalog_->telemetry_endpoints()) add(endpoint);
   // Without a catalog there is at least this one.
   if (catalog_->name().empty() && plan_.telemetry && server_) {
-    add(plan_.telemetry->server.listen, server_->port(), "containerpilot", hostname_,
-        plan_.telemetry->server.metrics_path);
+    const telemetry::ServerSpec& server = plan_.telemetry->server;
+    discovery::Instance self;
+    self.name = "containerpilot";
+    self.id = hostname_;
+    self.address = server.listen;
+    const bool anywhere = server.listen == "0.0.0.0" || server.listen == "::";
+    if (anywhere && plan_.telemetry->advertise)
+      self.address = plan_.telemetry->advertise->service.address;
+    self.port = server_->port();
+    self.meta = endpoint_meta(server);
+    add(self);
   }
   return targets.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }

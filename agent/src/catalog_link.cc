@@ -13,16 +13,14 @@ using discovery::CatalogSpec;
 
 namespace {
 constexpr Duration kQuietInterval = std::chrono::seconds(10);
-
-/// What Prometheus's consul_sd needs to know to scrape an endpoint:
-/// __meta_consul_service_metadata_*.
-void describe_endpoint(const telemetry::ServerSpec& server,
-                       std::map<std::string, std::string>& meta) {
-  meta.try_emplace("metrics_path", server.metrics_path);
-  meta.try_emplace("version", version());
-  if (!server.tls.cert_file.empty()) meta.try_emplace("scheme", "https");
-}
 }  // namespace
+
+std::map<std::string, std::string> endpoint_meta(const telemetry::ServerSpec& server) {
+  std::map<std::string, std::string> meta = {{"metrics_path", server.metrics_path},
+                                             {"version", std::string(version())}};
+  if (!server.tls.cert_file.empty()) meta.emplace("scheme", "https");
+  return meta;
+}
 
 Result<std::unique_ptr<CatalogLink>> CatalogLink::create(Reactor& reactor, Resolver& resolver,
                                                          EventBus& bus, const Plan& plan,
@@ -76,7 +74,7 @@ void CatalogLink::apply(const Plan& plan) {
   std::optional<discovery::ServiceSpec> telemetry;
   if (plan.telemetry && plan.telemetry->advertise) {
     telemetry = plan.telemetry->advertise->service;
-    describe_endpoint(plan.telemetry->server, telemetry->meta);
+    telemetry->meta.merge(endpoint_meta(plan.telemetry->server));
   }
   if (telemetry_ && (!telemetry || telemetry->id != telemetry_->id)) replace(*telemetry_);
   services_ = std::move(next);

@@ -18,6 +18,10 @@
 
 namespace containerpilot::agent {
 
+/// What is said of a telemetry port beside its address: for Prometheus' consul_sd
+/// (__meta_consul_service_metadata_*) and for our own /sd/prometheus.
+std::map<std::string, std::string> endpoint_meta(const telemetry::ServerSpec& server);
+
 /// Everything between this agent and a catalog: the embedded one if asked for, the connections, the
 /// entries of jobs and telemetry, the watches and their events. With CatalogSpec::kNone only DNS
 /// watches do anything. Loop thread only.

@@ -58,6 +58,15 @@ void MetricsLink::set(std::string_view metric, const Labels& labels, double valu
   count(metric, labels, value);
 }
 
+void MetricsLink::forget(std::set<std::string>& known, std::set<std::string> current,
+                         std::string_view label, std::initializer_list<std::string_view> metrics) {
+  for (const std::string& name : known) {
+    if (current.contains(name)) continue;
+    for (const std::string_view metric : metrics) registry_.remove_series_with(metric, label, name);
+  }
+  known = std::move(current);
+}
+
 void MetricsLink::on_event(const Event& event) {
   const std::string code(event_metric_name(event.key.code));
   count(kBusEvents, {{"code", code}});
@@ -65,11 +74,13 @@ void MetricsLink::on_event(const Event& event) {
 }
 
 void MetricsLink::on_exit(const JobStatus& job, ExitStatus exit, Duration ran) {
+  counted_jobs_.insert(job.name);
   count(kJobExits, {{"name", job.name}, {"code", std::to_string(exit.shell_code())}});
   count(kJobRunDuration, {{"name", job.name}}, seconds(ran));
 }
 
 void MetricsLink::on_check(const std::string& job, const ProbeResult& result) {
+  counted_jobs_.insert(job);
   count(kChecks, {{"name", job}, {"result", result_name(result)}});
   count(kCheckDuration, {{"name", job}}, seconds(result.duration));
 }
@@ -128,15 +139,12 @@ void MetricsLink::update_jobs(const std::vector<JobStatus>& jobs) {
       set(kJobHealthy, labels, job.health == JobHealth::kHealthy ? 1 : 0);
     current.emplace(job.name, job);
   }
-  for (const auto& [name, job] : known_jobs_) {
-    if (current.contains(name)) continue;
-    for (const std::string_view state : job_states()) {
-      registry_.remove_series(kJobState, {{"name", name}, {"state", std::string(state)}});
-    }
-    for (const std::string_view metric : {kJobStarts, kJobRestarts, kJobCrashLoop, kJobHealthy}) {
-      registry_.remove_series(metric, {{"name", name}});
-    }
-  }
+  std::set<std::string> names;
+  for (const auto& [name, job] : current) names.insert(name);
+  counted_jobs_.insert(names.begin(), names.end());
+  forget(counted_jobs_, std::move(names), "name",
+         {kJobState, kJobStarts, kJobRestarts, kJobExits, kJobRunDuration, kJobCrashLoop,
+          kJobHealthy, kChecks, kCheckDuration});
   known_jobs_ = std::move(current);
 }
 
@@ -144,11 +152,18 @@ void MetricsLink::update_catalog(bool any, bool up,
                                  const std::vector<discovery::EntryState>& entries,
                                  const std::vector<discovery::WatchState>& watches, WallTime now,
                                  TimePoint now_monotonic) {
-  if (any) set(kCatalogUp, {}, up ? 1 : 0);
+  if (any) {
+    set(kCatalogUp, {}, up ? 1 : 0);
+  } else {
+    registry_.remove_series(kCatalogUp, {});
+  }
+  std::set<std::string> services, watched;
   for (const discovery::EntryState& entry : entries) {
     set(kRegistered, {{"service", entry.service.name}}, entry.registered ? 1 : 0);
+    services.insert(entry.service.name);
   }
   for (const discovery::WatchState& watch : watches) {
+    watched.insert(watch.watch.name);
     if (!watch.known) continue;
     const Labels labels = {{"service", watch.watch.name}};
     set(kWatchInstances, labels, static_cast<double>(watch.instances.size()));
@@ -156,6 +171,9 @@ void MetricsLink::update_catalog(bool any, bool up,
     if (watch.last_answer)
       set(kWatchLastAnswer, labels, unix_seconds(now - (now_monotonic - *watch.last_answer)));
   }
+  forget(known_entries_, std::move(services), "service", {kRegistered});
+  forget(known_watches_, std::move(watched), "service",
+         {kWatchInstances, kWatchChanges, kWatchLastAnswer, kWatchStaleness});
 }
 
 void MetricsLink::set_maintenance(bool on) { set(kMaintenance, {}, on ? 1 : 0); }

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <initializer_list>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -42,11 +44,15 @@ class MetricsLink {
  private:
   void count(std::string_view metric, const telemetry::Labels& labels, double by = 1);
   void set(std::string_view metric, const telemetry::Labels& labels, double value);
+  /// Of `known` those that are not among `current` lose their series; then they are the same.
+  void forget(std::set<std::string>& known, std::set<std::string> current, std::string_view label,
+              std::initializer_list<std::string_view> metrics);
 
   telemetry::Registry& registry_;
   telemetry::SelfMetrics self_;
   telemetry::SeriesHandle turns_, lag_;
   std::map<std::string, JobStatus> known_jobs_;
+  std::set<std::string> counted_jobs_, known_entries_, known_watches_;  // have series
 };
 
 }  // namespace containerpilot::agent

@@ -180,6 +180,19 @@ void Family::remove_series(const Labels& labels) {
   if (series_.erase(key(labels)) > 0) touch();
 }
 
+void Family::remove_series_with(std::string_view label, std::string_view value) {
+  // A quote inside a value is escaped, so this text is found only where it is a label.
+  std::string pair = label_block({}, {{std::string(label), std::string(value)}});
+  pair = pair.substr(1, pair.size() - 2);
+  const std::string first = "{" + pair, further = "," + pair;
+  const std::lock_guard lock(mutex_);
+  const auto gone = std::erase_if(series_, [&](const auto& entry) {
+    const std::string& block = entry.first;
+    return block.starts_with(first) || block.find(further) != std::string::npos;
+  });
+  if (gone > 0) touch();
+}
+
 void Family::clear() {
   const std::lock_guard lock(mutex_);
   series_.clear();

@@ -44,6 +44,7 @@ class Family {
   Result<std::shared_ptr<Series>> series(const Labels& labels);
   [[nodiscard]] std::shared_ptr<Series> find(const Labels& labels) const;
   void remove_series(const Labels& labels);
+  void remove_series_with(std::string_view label, std::string_view value);
   /// Nothing of this family can be seen any more.
   void clear();
 

@@ -287,6 +287,11 @@ void Registry::remove_series(std::string_view name, const Labels& labels) {
   if (const auto family = impl_->find(name)) family->remove_series(labels);
 }
 
+void Registry::remove_series_with(std::string_view name, std::string_view label,
+                                  std::string_view value) {
+  if (const auto family = impl_->find(name)) family->remove_series_with(label, value);
+}
+
 Result<double> Registry::value(std::string_view name, const Labels& labels) const {
   const auto family = impl_->find(name);
   const auto series = family ? family->find(labels) : nullptr;

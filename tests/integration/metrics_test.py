@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """What the telemetry port says: names are API (telemetry/README.md lists them), and what it refuses."""
 import http.client
+import json
 import pathlib
 import re
 import socket
@@ -62,6 +63,24 @@ def families(text):
     return found
 
 
+def make_certificate(folder):
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+                    "-nodes", "-keyout", "key.pem", "-out", "cert.pem", "-days", "2", "-subj", "/CN=agent"],
+                   cwd=folder, check=True, capture_output=True)
+
+
+def https(folder, port, path, token=None):
+    """Status and body."""
+    context = ssl.create_default_context(cafile=folder / "cert.pem")
+    context.check_hostname = False
+    connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=5, context=context)
+    connection.request("GET", path, headers={"Authorization": f"Bearer {token}"} if token else {})
+    answer = connection.getresponse()
+    body = answer.read().decode()
+    connection.close()
+    return answer.status, body
+
+
 class Names(unittest.TestCase):
     def test_a_live_scrape_shows_what_the_reference_lists(self):
         config = {
@@ -98,6 +117,41 @@ class Names(unittest.TestCase):
                 self.assertLessEqual(labels, known[name][1])
                 if kind != "untyped":
                     self.assertEqual(kind, known[name][0])
+
+
+    def test_what_a_reload_removes_is_no_longer_shown(self):
+        catalog = {"embedded": {"listen": f"127.0.0.1:{harness.free_port()}"}}
+        gone = {"name": "gone", "exec": SLEEP, "port": 81, "interfaces": ["static:127.0.0.1"],
+                "health": {"exec": ["true"], "interval": 1, "ttl": 5}}
+        config = {"catalog": catalog, "telemetry": {}, "jobs": [{"name": "stay", "exec": SLEEP}, gone],
+                  "watches": [{"name": "gone", "interval": 1}]}
+        with harness.Agent(config) as agent:
+            agent.wait_ready()
+            # The events that were stay counted.
+            shown = lambda: {line for line in agent.get("/metrics").text.splitlines()
+                             if '"gone"' in line and not line.startswith("containerpilot_events{")}
+            for label in ("containerpilot_registered{service=", "containerpilot_watch_instances{service=",
+                          "containerpilot_checks_total{name=", "containerpilot_job_state{name="):
+                harness.until(lambda: any(line.startswith(label) for line in shown()), label)
+            agent.write_config({**config, "jobs": config["jobs"][:1], "watches": []})
+            agent.control("POST", "/v3/reload")
+            harness.until(lambda: not shown(), "its series to go")
+
+
+class Targets(unittest.TestCase):
+    def test_say_how_each_port_is_to_be_scraped(self):
+        for catalog in ("none", {"embedded": {"listen": f"127.0.0.1:{harness.free_port()}"}}):
+            port = harness.free_port()
+            agent = harness.Agent({"catalog": catalog, "jobs": [{"name": "stay", "exec": SLEEP}], "telemetry": {
+                "port": port, "listen": "0.0.0.0", "interfaces": ["static:127.0.0.1"], "metricsPath": "/numbers",
+                "tls": {"cert": "cert.pem", "key": "key.pem"}}})
+            make_certificate(agent.folder)
+            with agent, self.subTest(catalog):
+                ask = lambda: https(agent.folder, port, "/sd/prometheus")[1]
+                target = harness.until(lambda: json.loads(ask()), "a target")[0]
+                self.assertEqual(target["targets"], [f"127.0.0.1:{port}"])
+                self.assertEqual(target["labels"]["__scheme__"], "https")
+                self.assertEqual(target["labels"]["__metrics_path__"], "/numbers")
 
 
 class Entry(unittest.TestCase):
@@ -200,19 +254,9 @@ class Secrets(unittest.TestCase):
         with harness.Consul() as consul:
             agent = harness.Agent({"consul": consul.address, "jobs": [{"name": "stay", "exec": SLEEP}],
                                    "telemetry": {"token": "sesame", "tls": {"cert": "cert.pem", "key": "key.pem"}}})
-            subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
-                            "-nodes", "-keyout", "key.pem", "-out", "cert.pem", "-days", "2", "-subj", "/CN=agent"],
-                           cwd=agent.folder, check=True, capture_output=True)
+            make_certificate(agent.folder)
             with agent:
-                context = ssl.create_default_context(cafile=agent.folder / "cert.pem")
-                context.check_hostname = False
-
-                def ask(path, token=None):
-                    connection = http.client.HTTPSConnection("127.0.0.1", agent.telemetry_port(), timeout=5, context=context)
-                    connection.request("GET", path, headers={"Authorization": f"Bearer {token}"} if token else {})
-                    status = connection.getresponse().status
-                    connection.close()
-                    return status
+                ask = lambda path, token=None: https(agent.folder, agent.telemetry_port(), path, token)[0]
                 harness.until(lambda: ask("/healthz") == 200, "the port")
                 self.assertEqual(ask("/metrics"), 401)
                 self.assertEqual(ask("/metrics", "sesam"), 401)

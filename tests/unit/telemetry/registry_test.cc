@@ -309,6 +309,23 @@ TEST(Registry, AddsUpAFamily) {
   EXPECT_FALSE(registry.total("nobody"));
 }
 
+TEST(Registry, RemovesWhatHasALabelOfThatValue) {
+  Registry registry;
+  MetricSpec metric;
+  metric.name = "m";
+  ASSERT_TRUE(registry.declare(metric));
+  for (const Labels& labels : {Labels{{"name", "web"}}, Labels{{"code", "1"}, {"name", "web"}},
+                               Labels{{"code", "1"}, {"name", "web2"}}, Labels{{"xname", "web"}},
+                               Labels{{"a", "1,name=\"web\""}}}) {
+    ASSERT_TRUE(registry.record("m", labels, 1));
+  }
+  registry.remove_series_with("m", "name", "web");
+  EXPECT_EQ(registry.total("m").value().series, 3U);
+  registry.remove_series_with("m", "a", "1,name=\"web\"");
+  EXPECT_EQ(registry.total("m").value().series, 2U);
+  EXPECT_TRUE(registry.value("m", {{"code", "1"}, {"name", "web2"}}));
+}
+
 TEST(Registry, LetsAHandleOutliveItsSeries) {
   Registry registry;
   ASSERT_TRUE(registry.declare(metric("g")));

@@ -76,6 +76,8 @@ class Registry {
   Status record(std::string_view name, const Labels& labels, double value);
   Status record_total(std::string_view name, const Labels& labels, double total);
   void remove_series(std::string_view name, const Labels& labels);
+  /// All series of the family in which that label has that value.
+  void remove_series_with(std::string_view name, std::string_view label, std::string_view value);
   /// Current value of the gauge or counter series with exactly these labels.
   [[nodiscard]] Result<double> value(std::string_view name, const Labels& labels) const;
   /// Errors: kNotFound (no such family), kInvalid (histogram or summary).
