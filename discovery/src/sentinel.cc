@@ -7,7 +7,7 @@ namespace containerpilot::discovery {
 namespace {
 using namespace std::chrono_literals;
 constexpr Duration kWait = 60s;
-constexpr Duration kMinGap = 1s;  // between two questions: a busy service must not keep us busy
+constexpr Duration kMinGap = 1s;  // between two changes: a busy service must not keep us busy
 }  // namespace
 
 void Sentinel::guard(const std::string& service, const std::string& id) {
@@ -65,8 +65,11 @@ void Sentinel::hear(TimePoint asked, const Result<Snapshot>& answer) {
   const bool doubt = seen_any_ && now != seen_;
   seen_ = std::move(now);
   seen_any_ = true;
-  index_ = snapshot.index < index_ ? 0 : snapshot.index;
-  pause_ = reactor_.at(std::max(reactor_.now(), asked + kMinGap), [this] { ask(); });
+  const bool rest = index_ != 0 && reactor_.now() - asked < kMinGap;
+  // Nothing waits while we rest. A catalog that restarts meanwhile may count from the beginning,
+  // and would hold the answer to a question with an index of its earlier life back.
+  index_ = rest || snapshot.index < index_ ? 0 : snapshot.index;
+  pause_ = reactor_.at(rest ? asked + kMinGap : reactor_.now(), [this] { ask(); });
   if (doubt) on_doubt_();
 }
 

@@ -140,7 +140,8 @@ class FakeCatalog : public Catalog {
       return call([error = *problem, done = std::move(done)] { done(Error(error)); });
     }
     const std::string name = query.service;
-    if (index == 0 || !holds_back || index != index_of(name)) {
+    // Like Consul, which also waits with an index that is still to come.
+    if (index == 0 || !holds_back || index < index_of(name)) {
       return call([this, name, done = std::move(done)] { done(snapshot(name)); });
     }
     const std::uint64_t id = next_++;

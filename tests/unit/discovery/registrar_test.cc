@@ -143,6 +143,35 @@ TEST_F(RegistrarTest, IsToldByTheCatalogThatItsEntryWentAway) {
   EXPECT_TRUE(catalog.stored.contains("web-h"));
 }
 
+/// Consul was killed a moment after an entry was put right, when no query was waiting for it.
+TEST_F(RegistrarTest, NoticesARestartWhileNothingWaits) {
+  catalog.set_instances("web", {{"web-h", "web", "192.0.2.1", 80, {}, {}}});
+  register_web();
+  loop.advance(2s);
+  for (const char* tag : {"x", "y"}) {
+    catalog.set_instances("web", {{"web-h", "web", "192.0.2.1", 80, {tag}, {}}});
+    loop.advance(100ms);
+  }
+  loop.advance(600ms);  // what the changes made it compare is over
+  ASSERT_EQ(catalog.waiting(), 0u);
+  catalog.set_instances("web", {});
+  catalog.restart_index();
+  catalog.stored.clear();
+  loop.advance(2s);
+  EXPECT_TRUE(catalog.stored.contains("web-h"));
+}
+
+TEST_F(RegistrarTest, ABusyServiceDoesNotKeepItBusy) {
+  register_web();
+  loop.advance(2s);
+  catalog.forget_log();
+  for (int i = 0; i < 1000; ++i) {
+    catalog.make_noise("web");
+    loop.advance(10ms);
+  }
+  EXPECT_LE(catalog.asked.size(), 21u);  // in 10 s
+}
+
 TEST_F(RegistrarTest, NoticesARestartThatOnlyShowedAsTrouble) {
   catalog.set_instances("web", {{"web-h", "web", "192.0.2.1", 80, {}, {}}});
   register_web();
