@@ -43,6 +43,7 @@ struct Entry {
   TimePoint retry_at{};
   Watch retry;
   std::uint64_t changed = 0;  ///< number of the last change, to recognise an older comparison
+  bool open = false;          ///< there may be something to do
   std::string last_error;
   bool complained = false;  ///< a warning was given and still holds
   bool told_lost = false;   ///< people know that the catalog did not know it

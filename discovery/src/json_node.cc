@@ -22,7 +22,7 @@ std::string_view kind_of(const nlohmann::json& value) {
       return "a boolean";
     case nlohmann::json::value_t::number_integer:
     case nlohmann::json::value_t::number_unsigned:
-      return "an integer out of range";
+      return "an integer";
     case nlohmann::json::value_t::number_float:
       return "a fraction";
     case nlohmann::json::value_t::binary:

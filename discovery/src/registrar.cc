@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <unordered_map>
 #include <utility>
 
 #include "containerpilot/supervisor/log.h"
@@ -59,7 +60,11 @@ class Registrar::Impl {
   };
 
   Entry* find(const std::string& id);
+  Entry& put(std::unique_ptr<Entry> entry);
   void touch(Entry& entry) { entry.changed = ++changes_; }
+  void open(Entry& entry) {
+    if (!std::exchange(entry.open, true)) open_.push_back(&entry);
+  }
   void pump();
   bool start_one();
   Entry* most_urgent();
@@ -82,6 +87,10 @@ class Registrar::Impl {
   Catalog& catalog_;
   std::string id_suffix_;
   std::vector<std::unique_ptr<Entry>> entries_;  ///< in the order they were added
+  std::unordered_map<std::string, Entry*> by_id_;
+  std::vector<Entry*> open_;  ///< the few of them that need a look, or have a call under way
+  std::size_t under_way_ = 0;
+  std::size_t registering_ = 0;  ///< of those
   std::vector<Withdrawal> withdrawals_;
   std::uint64_t next_withdrawal_ = 1;
   Sentinel sentinel_;
@@ -103,17 +112,26 @@ class Registrar::Impl {
 };
 
 Entry* Registrar::Impl::find(const std::string& id) {
-  const auto it = std::find_if(entries_.begin(), entries_.end(),
-                               [&](const auto& entry) { return entry->spec.id == id; });
-  return it == entries_.end() ? nullptr : it->get();
+  const auto it = by_id_.find(id);
+  return it == by_id_.end() ? nullptr : it->second;
+}
+
+Entry& Registrar::Impl::put(std::unique_ptr<Entry> entry) {
+  by_id_.emplace(entry->spec.id, entry.get());
+  return *entries_.emplace_back(std::move(entry));
 }
 
 void Registrar::Impl::add(const ServiceSpec& service) {
   if (entries_.empty()) compare_soon();  // what did an earlier life leave behind?
   Entry* entry = find(service.id);
-  if (entry == nullptr) entry = entries_.emplace_back(std::make_unique<Entry>()).get();
+  if (entry == nullptr) {
+    auto added = std::make_unique<Entry>();
+    added->spec.id = service.id;
+    entry = &put(std::move(added));
+  }
   entry->describe(service, reactor_.now());
   touch(*entry);
+  open(*entry);
   pump();
 }
 
@@ -122,6 +140,7 @@ void Registrar::Impl::report(const std::string& id, Health health, const std::st
   if (entry == nullptr || entry->forget) return;
   if (!entry->health) touch(*entry);
   entry->report(health, output, reactor_.now());
+  open(*entry);
   settle(*entry);
   pump();
 }
@@ -149,7 +168,9 @@ void Registrar::Impl::withdraw(const std::string& id, Duration bound, std::funct
   entry->forget = entry->forget || forget;
   entry->withdraw();
   touch(*entry);
+  open(*entry);
   if (entry->step == Step::kUpdate) {
+    --under_way_;
     // Whether this beat still arrives or not, the entry goes: no need to wait for a slow answer.
     entry->step = Step::kNone;
     entry->call = Watch();
@@ -194,8 +215,10 @@ void Registrar::Impl::settle(Entry& entry) {
     reactor_.post(std::move(it->done));
     it = withdrawals_.erase(it);
   }
-  if (gone && entry.forget)
-    std::erase_if(entries_, [&](const auto& e) { return e.get() == &entry; });
+  if (!gone || !entry.forget) return;
+  std::erase(open_, &entry);
+  by_id_.erase(entry.spec.id);
+  std::erase_if(entries_, [&](const auto& e) { return e.get() == &entry; });
 }
 
 void Registrar::Impl::pump() {
@@ -207,26 +230,22 @@ void Registrar::Impl::pump() {
 
 /// The entry whose call should go out next: withdrawals first, then beats, then registrations.
 Entry* Registrar::Impl::most_urgent() {
+  if (under_way_ >= kCallConnections) return nullptr;
   const TimePoint now = reactor_.now();
-  std::size_t busy = 0;
-  std::size_t registering = 0;
-  for (const auto& entry : entries_) {
-    busy += entry->step != Step::kNone ? 1 : 0;
-    registering += entry->step == Step::kRegister ? 1 : 0;
-  }
-  if (busy >= kCallConnections) return nullptr;
   Entry* best = nullptr;
   Step best_step = Step::kNone;
-  for (const auto& entry : entries_) {
-    if (entry->step != Step::kNone || now < entry->retry_at) continue;
+  std::erase_if(open_, [&](Entry* entry) {
+    if (entry->step != Step::kNone) return false;
     const Step step = entry->next_step(now);
-    if (step == Step::kNone || (step == Step::kRegister && registering >= kMaxRegistering))
-      continue;
-    if (best == nullptr || step < best_step) {
-      best = entry.get();
+    entry->open = step != Step::kNone;
+    const bool may_go =
+        now >= entry->retry_at && !(step == Step::kRegister && registering_ >= kMaxRegistering);
+    if (entry->open && may_go && (best == nullptr || step < best_step)) {
+      best = entry;
       best_step = step;
     }
-  }
+    return !entry->open;
+  });
   return best;
 }
 
@@ -249,6 +268,8 @@ bool Registrar::Impl::start_one() {
 
 void Registrar::Impl::start(Entry& entry, Step step, Availability::Call leave) {
   entry.begin(step);
+  ++under_way_;
+  if (step == Step::kRegister) ++registering_;
   touch(entry);
   entry.leave = std::move(leave);
   const auto done = [this, id = entry.spec.id, started = reactor_.now()](const Status& status) {
@@ -273,6 +294,8 @@ void Registrar::Impl::finish(const std::string& id, TimePoint started, const Sta
   Entry* entry = find(id);
   if (entry == nullptr) return;
   const Step step = entry->step;
+  --under_way_;
+  if (step == Step::kRegister) --registering_;
   compare_failed_ = false;
   count(step_name(step), status.has_value(), started);
   touch(*entry);
@@ -372,6 +395,7 @@ void Registrar::Impl::finish_compare(TimePoint started,
       if (!entry->registered) continue;
       entry->told = false;
       entry->retry_at = reactor_.now();
+      open(*entry);
     }
   }
   pump();
@@ -385,6 +409,7 @@ void Registrar::Impl::repair(const std::vector<OwnEntry>& actual) {
     if (entry->step != Step::kNone || entry->changed > compare_from_) continue;
     const auto it = by_id.find(entry->spec.id);
     const auto wrong = entry->compare(it == by_id.end() ? nullptr : it->second, reactor_.now());
+    open(*entry);
     if (!wrong.empty()) {
       entry->retry_at = reactor_.now();
       log_info("discovery",
@@ -406,7 +431,7 @@ void Registrar::Impl::remove_leftovers(const std::vector<OwnEntry>& actual) {
     auto leftover = std::make_unique<Entry>();
     leftover->spec = found.service;
     leftover->maybe_there = leftover->forget = true;
-    entries_.push_back(std::move(leftover));
+    open(put(std::move(leftover)));
   }
 }
 

@@ -22,6 +22,10 @@ constexpr Duration kMaxNoiseDelay = 1s;
 /// After an answer that is none: people end a refusal, time ends the catalog's own trouble.
 constexpr Duration kMaxRefusalDelay = 10s;
 constexpr Duration kMaxTroubleDelay = Availability::kMaxDelay;
+/// Whose turn comes within such a time is asked together: waking up costs more than asking.
+constexpr Duration kTurnGrid = 250ms;
+
+TimePoint on_grid(TimePoint when) { return when - when.time_since_epoch() % kTurnGrid; }
 
 }  // namespace
 
@@ -124,8 +128,8 @@ TimePoint ServiceFeed::next_question(const Snapshot& snapshot, bool changed) {
   has_place_ = places_.take(*this);
   if (!has_place_) {
     // All began together; from the second question on they are spread over the interval.
-    return asked_ + (std::exchange(in_turn_, true) ? Watcher::kPollInterval
-                                                   : random_below(Watcher::kPollInterval));
+    return on_grid(asked_ + (std::exchange(in_turn_, true) ? Watcher::kPollInterval
+                                                           : random_below(Watcher::kPollInterval)));
   }
   in_turn_ = false;
   const bool news = changed || index_ == asked_index_ || now - asked_ >= 10 * kMaxNoiseDelay;
@@ -153,13 +157,14 @@ void ServiceFeed::hear(Result<Snapshot> answer) {
   }
   backoff_.reset();
   Snapshot& snapshot = answer.value();
-  const bool changed = snapshot.instances != last_;
-  if (changed) last_ = snapshot.instances;
+  const bool changed = !snapshot.same && snapshot.instances != last_;
+  if (changed) last_ = std::move(snapshot.instances);
+  query_.known = snapshot.content;
   // The first list is no change: else every feed of a big set would take a place from another.
   if (changed && answered_) last_change_ = reactor_.now();
   answered_ = true;
   ask_at(std::max(reactor_.now(), next_question(snapshot, changed)));
-  on_answer_(std::move(snapshot.instances));
+  on_answer_(last_);
 }
 
 }  // namespace containerpilot::discovery

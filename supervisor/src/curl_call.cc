@@ -99,7 +99,8 @@ Result<HttpUrl> parse_http_url(const HttpRequest& request) {
       curl_url_set(url.get(), CURLUPART_HOST, request.tls.server_name.c_str(), 0) != CURLUE_OK) {
     return invalid(result.shown, "'" + request.tls.server_name + "' is not a server name");
   }
-  result.url = url_part(url.get(), CURLUPART_URL);
+  // As it came, where nothing was changed: to write a url anew is the dearest part of a call.
+  result.url = request.tls.server_name.empty() ? request.url : url_part(url.get(), CURLUPART_URL);
 
   if (!request.unix_socket.empty()) {
     if (Result<SocketAddress> path = unix_address(request.unix_socket); !path) {

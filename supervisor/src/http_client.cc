@@ -72,7 +72,8 @@ class Client : public std::enable_shared_from_this<Client> {
   CURLM* multi_ = nullptr;
   std::unordered_map<Call*, std::shared_ptr<Call>> calls_;  // all that are not done
   std::unordered_map<CURL*, std::shared_ptr<Call>> running_;
-  std::size_t alone_ = 0;  // of those, how many have a connection to themselves
+  std::size_t alone_ = 0;      // of those, how many have a connection to themselves
+  std::size_t streaming_ = 0;  // and how many want their answer piece by piece
   std::set<std::pair<std::string, std::uint16_t>> multiplexing_;  // servers, as last seen
   std::deque<std::shared_ptr<Call>> queue_;
   struct Socket {
@@ -204,6 +205,7 @@ void Client::start(const std::shared_ptr<Call>& call) {
       curl_multi_add_handle(multi_, easy) == CURLM_OK) {
     running_.emplace(easy, call);
     if (!call->shares) ++alone_;
+    if (call->request.on_data) ++streaming_;
     return;
   }
   call->lookup = reactor_.after(Duration(0), [this, weak = std::weak_ptr(call)] {
@@ -219,6 +221,7 @@ void Client::detach(Call& call) {
   if (running_.erase(call.curl->easy()) > 0) {
     curl_multi_remove_handle(multi_, call.curl->easy());
     if (!call.shares) --alone_;
+    if (call.request.on_data) --streaming_;
   }
   call.curl.reset();
 }
@@ -326,6 +329,7 @@ Client::Finished Client::finished_transfers() {
 }
 
 void Client::deliver_data() {
+  if (streaming_ == 0) return;
   std::vector<std::shared_ptr<Call>> streaming;
   for (const auto& [easy, call] : running_) {
     if (call->curl->has_data()) streaming.push_back(call);

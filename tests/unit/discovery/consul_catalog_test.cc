@@ -138,6 +138,31 @@ TEST_F(ConsulCatalogTest, WaitsForChangesOnAPoolOfItsOwn) {
   EXPECT_EQ(snapshot->value().index, 18u);
 }
 
+TEST_F(ConsulCatalogTest, AnAnswerLikeTheLastIsNotReadAgain) {
+  auto catalog = make();
+  const std::string body = R"([{"Service":{"ID":"web-h","Service":"web"}}])";
+  Query question{"web", "", ""};
+  const auto ask = [&](const std::string& answer) {
+    std::optional<Result<Snapshot>> snapshot;
+    const Watch call = catalog.query(question, 0, 60s,
+                                     [&](Result<Snapshot> s) { snapshot.emplace(std::move(s)); });
+    polls.answer(polls.last("GET", "/v1/health/service/web"), 200, answer,
+                 {{"X-Consul-Index", "7"}});
+    return std::move(*snapshot).value();
+  };
+  const Snapshot first = ask(body);
+  EXPECT_FALSE(first.same);
+  EXPECT_EQ(first.instances.size(), 1u);
+  question.known = first.content;
+  const Snapshot second = ask(body);
+  EXPECT_TRUE(second.same);
+  EXPECT_EQ(second.index, 7u);
+  EXPECT_EQ(second.content, first.content);
+  const Snapshot third = ask("[]");
+  EXPECT_FALSE(third.same);
+  EXPECT_NE(third.content, first.content);
+}
+
 TEST_F(ConsulCatalogTest, AnswersWithoutAnIndexGetIndexZero) {
   auto catalog = make();
   std::optional<Result<Snapshot>> snapshot;
@@ -160,7 +185,7 @@ TEST_F(ConsulCatalogTest, TellsAddressAndPathOfABadAnswer) {
   EXPECT_EQ(snapshot->error().text(),
             "cannot watch 'web': cannot read the answer of "
             "http://127.0.0.1:8500/v1/health/service/web?passing=1: "
-            "'/0/Service' is an integer out of range, expected an object");
+            "'/0/Service' is an integer, expected an object");
 }
 
 TEST_F(ConsulCatalogTest, AnUnreachableDatacenterIsNoOutage) {

@@ -46,6 +46,7 @@ class FakeCatalog : public Catalog {
   bool hang = false;                     ///< calls never end
   bool indexed = true;                   ///< answers have an index
   bool holds_back = true;                ///< and waiting queries wait
+  bool knows_answers = false;            ///< they have a fingerprint; a known one is not repeated
   std::size_t places = 48;
 
   // What happened.
@@ -142,7 +143,13 @@ class FakeCatalog : public Catalog {
     const std::string name = query.service;
     // Like Consul, which also waits with an index that is still to come.
     if (index == 0 || !holds_back || index < index_of(name)) {
-      return call([this, name, done = std::move(done)] { done(snapshot(name)); });
+      return call([this, name, known = query.known, done = std::move(done)] {
+        Snapshot answer = snapshot(name);
+        if (knows_answers) answer.content = answer.index;
+        answer.same = knows_answers && answer.content == known;
+        if (answer.same) answer.instances.clear();
+        done(std::move(answer));
+      });
     }
     const std::uint64_t id = next_++;
     waiting_[id] = {name, done};

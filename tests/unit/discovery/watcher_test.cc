@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "fake_catalog.h"
 #include "support/fake_http.h"
 #include "support/log_capture.h"
@@ -363,6 +365,26 @@ TEST_F(WatcherTest, TurnsAreSpreadOverTheInterval) {
   many.set(watches);
   loop.advance(20s);
   for (int second = 0; second < 9; ++second) EXPECT_LE(rate(1s), 50) << second;
+  // In small groups: waking up costs more than asking.
+  catalog.forget_log();
+  loop.advance(10s);
+  std::set<TimePoint> moments;
+  for (const auto& asked : catalog.asked) moments.insert(asked.at);
+  EXPECT_LE(moments.size(), 50u);
+}
+
+TEST_F(WatcherTest, AnAnswerThatIsTheSameIsNoChange) {
+  catalog.places = 0;
+  catalog.knows_answers = true;
+  catalog.set_instances("web", {instance("a")});
+  watcher.set({watch("web")});
+  loop.advance(1min);
+  EXPECT_THAT(told, ElementsAre("watch.web: +a"));
+  EXPECT_EQ(watcher.states().at(0).instances.size(), 1u);
+  EXPECT_LT(loop.now() - *watcher.states().at(0).last_answer, 10s);
+  catalog.set_instances("web", {});
+  loop.advance(10s);
+  EXPECT_EQ(told.back(), "watch.web: -a");
 }
 
 TEST_F(WatcherTest, PlacesComeAndGoWithWhatTheCatalogAllows) {

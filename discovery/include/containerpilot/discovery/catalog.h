@@ -21,12 +21,15 @@ struct Query {
   std::string service;
   std::string dc;
   std::string tag;
+  std::size_t known = 0;  ///< Snapshot::content of the last answer
 };
 
 /// One answer to a query.
 struct Snapshot {
   std::uint64_t index = 0;  ///< to hand to the next query; 0: this catalog cannot hold answers back
   std::vector<Instance> instances;  ///< passing ones, sorted by id
+  std::size_t content = 0;          ///< a fingerprint of the answer, where the catalog takes any
+  bool same = false;  ///< it is Query::known's: `instances` were not read again and are empty
 };
 
 /// An entry near us as the catalog sees it: ours, one of an earlier life, or another agent's.

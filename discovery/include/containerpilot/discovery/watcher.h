@@ -40,7 +40,7 @@ struct WatchState {
 /// Loop thread only.
 class Watcher {
  public:
-  static constexpr Duration kPollInterval = std::chrono::seconds(9);
+  static constexpr Duration kPollInterval = std::chrono::milliseconds(9500);
 
   /// First answer: only called when it has instances (spec v3, section 5.4). May call set().
   using OnChange = std::function<void(const Change&)>;
