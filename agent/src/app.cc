@@ -83,7 +83,11 @@ void App::give_back_later() {
 Status App::open(const Plan& plan) {
   // Everything that can fail for reasons outside comes before the first job.
   auto control = start_control(plan.control_socket);
-  if (!control) return std::move(control).error();
+  if (!control) {
+    // Generations 1 and 2 knew no socket: any user, beside others, on a read-only root.
+    if (plan.generation == Generation::kV3) return std::move(control).error();
+    log_warn("control", control.error().text() + ", going on without it");
+  }
   auto catalog = start_catalog(plan);
   if (!catalog) return std::move(catalog).error();
   if (plan.telemetry) {
@@ -91,7 +95,7 @@ Status App::open(const Plan& plan) {
     if (!server) return std::move(server).error();
     server_ = std::move(server).value();
   }
-  control_ = std::move(control).value();
+  if (control) control_ = std::move(control).value();
   catalog_ = std::move(catalog).value();
   return ok();
 }

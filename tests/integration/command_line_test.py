@@ -137,5 +137,17 @@ class CommandLine(unittest.TestCase):
         pre, app = (re.search(rf"^{who} (\d+)$", out, re.MULTILINE)[1] for who in ("pre", "app"))
         self.assertIn(f"post {pre} {app}\n", out)
 
+    def test_agents_of_generation_2_run_beside_each_other(self):  # they had no control socket to fight for
+        arguments = [harness.BINARY, "-config", '{"consul": "127.0.0.1:1"}', "sh", "-c", "echo up; read line <fifo"]
+        os.mkfifo(self.folder / "fifo")
+        with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, cwd=self.folder) as first:
+            for line in first.stdout:
+                if line == "up\n":
+                    break
+            code, out, _ = self.run_agent("-config", '{"consul": "127.0.0.1:1"}', "echo", "second")
+            (self.folder / "fifo").write_text("\n")
+        self.assertEqual((code, first.returncode), (0, 0), out)
+        self.assertRegex(out, "(?m)^second$")
+
 
 harness.main()
