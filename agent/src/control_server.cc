@@ -60,11 +60,16 @@ Result<std::unique_ptr<ControlServer>> ControlServer::listen(Reactor& reactor,
                                                              ControlActions actions) {
   std::unique_ptr<ControlServer> control(new ControlServer(reactor, bus, std::move(actions)));
   constexpr unsigned kOwnerOnly = 0600;
-  auto server = listen_unix(reactor, path, kOwnerOnly,
-                            [raw = control.get()](const HttpServerRequest& request,
-                                                  std::unique_ptr<HttpResponder> responder) {
-                              raw->handle(request, std::move(responder));
-                            });
+  // As in 3.8.0: scripts that speak to the socket themselves read until its end.
+  HttpServerLimits limits;
+  limits.keep_alive = false;
+  auto server = listen_unix(
+      reactor, path, kOwnerOnly,
+      [raw = control.get()](const HttpServerRequest& request,
+                            std::unique_ptr<HttpResponder> responder) {
+        raw->handle(request, std::move(responder));
+      },
+      limits);
   if (!server) return std::move(server).error().during("cannot listen on the control socket");
   control->server_ = std::move(server).value();
   return control;

@@ -2,6 +2,7 @@
 """The control socket and the subcommands that use it (spec v3, sections 1 and 7)."""
 import json
 import os
+import socket
 import stat
 import unittest
 
@@ -36,6 +37,16 @@ class Endpoints(unittest.TestCase):
                     ("GET", "/", None, 404)):
                 with self.subTest(f"{method} {path} {body}"):
                     self.assertEqual(agent.control(method, path, body).status, status)
+
+    def test_a_connection_ends_with_its_answer(self):  # scripts that speak to the socket read until its end
+        with harness.Agent({"jobs": [STAY]}) as agent:
+            agent.wait_ready()
+            with socket.socket(socket.AF_UNIX) as client:
+                client.settimeout(5)
+                client.connect(agent.socket)
+                client.sendall(b"GET /v3/ping HTTP/1.1\r\nHost: control\r\n\r\n")
+                answer = b"".join(iter(lambda: client.recv(4096), b""))
+            self.assertRegex(answer, rb"(?s)\AHTTP/1.1 200 OK\r\n.*Connection: close\r\n\r\n\n\Z")
 
     def test_only_the_owner_may_connect(self):  # 3.8.0 left it to the umask (D37)
         with harness.Agent({"jobs": [STAY]}) as agent:

@@ -68,6 +68,7 @@ struct HttpServerLimits {
   Duration body_timeout =
       std::chrono::seconds(30);  ///< also: for a client to take the next piece of an answer
   Duration idle_timeout = std::chrono::seconds(60);  ///< between requests of one connection
+  bool keep_alive = true;  ///< false: one request a connection, whatever the client asks for
 };
 
 /// Strict HTTP/1.1 server on the loop: keep-alive, chunked bodies, pipelining answered in order.
