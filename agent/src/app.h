@@ -61,7 +61,7 @@ class App {
   void set_sensors();
   Result<std::string> reload();
   void set_maintenance(bool on);
-  Status put_environment(const std::vector<std::pair<std::string, std::string>>& pairs);
+  void put_environment(const std::vector<std::pair<std::string, std::string>>& pairs);
   Status put_metrics(const std::vector<std::pair<std::string, std::string>>& pairs);
   Status job_action(const std::string& job, const std::string& action, const std::string& signal);
   void on_finished(int code, const std::string& why);

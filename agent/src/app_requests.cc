@@ -117,14 +117,12 @@ void App::set_maintenance(bool on) {
   changed();
 }
 
-Status App::put_environment(const std::vector<std::pair<std::string, std::string>>& pairs) {
+void App::put_environment(const std::vector<std::pair<std::string, std::string>>& pairs) {
   for (const auto& [name, value] : pairs) {
-    if (!environment_.set(name, value)) {
-      return Error(Errc::kInvalid,
-                   "cannot set '" + name + "': a name is not empty and holds no '=' and no NUL");
-    }
+    if (environment_.set(name, value)) continue;
+    log_warn("control", "cannot set '" + name +
+                            "': a name is not empty and holds no '=' and no NUL, ignoring");
   }
-  return ok();
 }
 
 Status App::put_metrics(const std::vector<std::pair<std::string, std::string>>& pairs) {

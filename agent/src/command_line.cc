@@ -36,7 +36,7 @@ Status ask(Parsing& parsing, Command command) {
 Status add_pair(std::vector<std::pair<std::string, std::string>>& pairs, std::string_view flag,
                 const std::string& value) {
   const std::size_t equals = value.find('=');
-  if (equals == value.npos || equals == 0) {
+  if (equals == value.npos) {
     return Error(Errc::kInvalid,
                  "cannot read '" + value + "' for -" + std::string(flag) + ": expected NAME=VALUE");
   }

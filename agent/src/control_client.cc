@@ -1,6 +1,7 @@
 #include "control_client.h"
 
 #include <signal.h>
+#include <strings.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -141,6 +142,14 @@ Result<HttpResponse> perform(const Call& call, const std::string& socket, bool s
   return result;
 }
 
+/// What an agent says beside the body, which is that of 3.8.0.
+std::string report_of(const HttpResponse& response) {
+  for (const auto& [name, value] : response.headers) {
+    if (::strcasecmp(name.c_str(), "Containerpilot-Report") == 0) return value;
+  }
+  return "";
+}
+
 int print_answer(const CommandLine& line, const std::string& flag, const HttpResponse& response) {
   switch (line.command) {
     case Command::kPing:
@@ -164,8 +173,10 @@ int print_answer(const CommandLine& line, const std::string& flag, const HttpRes
       return 0;
     }
     case Command::kReload:
-      // The old agent answered an empty line; ours says what changed.
-      if (response.body.size() > 1) std::fputs(response.body.c_str(), stdout);
+      // Not to stdout, which was empty in 3.8.0.
+      if (const std::string report = report_of(response); !report.empty()) {
+        std::fprintf(stderr, "%s: %s\n", flag.c_str(), report.c_str());
+      }
       return 0;
     default:
       return 0;
@@ -190,8 +201,10 @@ int run_client(const CommandLine& line, const LoadOptions& options) {
     return line.command == Command::kStatus ? 2 : 1;
   }
   if (response.value().status != 200) {
+    const std::string report = report_of(response.value());
     std::fprintf(stderr, "%s: the agent refused (HTTP %d): %s\n", flag.c_str(),
-                 response.value().status, response.value().body.c_str());
+                 response.value().status,
+                 report.empty() ? response.value().body.c_str() : report.c_str());
     return line.command == Command::kStatus ? 2 : 1;
   }
   return print_answer(line, flag, response.value());

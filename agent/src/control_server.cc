@@ -19,7 +19,20 @@ HttpServerResponse plain(int status, std::string body) {
           .headers = {{"Content-Type", "text/plain; charset=utf-8"}},
           .body = std::move(body)};
 }
-HttpServerResponse done(std::string body = "\n") { return plain(200, std::move(body)); }
+// Bodies of the old endpoints are those of 3.8.0, which scripts compare. What else there is to say
+// goes into this header.
+constexpr const char* kReport = "Containerpilot-Report";
+
+HttpServerResponse with_report(HttpServerResponse response, std::string report) {
+  constexpr std::size_t kMost = 4000;  // clients bound the length of a header
+  if (report.size() > kMost) report = report.substr(0, kMost) + "...";
+  response.headers.emplace_back(kReport, std::move(report));
+  return response;
+}
+HttpServerResponse done() { return plain(200, "\n"); }
+HttpServerResponse unprocessable(const Error& error) {
+  return with_report(plain(422, "Unprocessable Entity\n"), error.text());
+}
 
 HttpServerResponse failed(const Error& error, int otherwise) {
   const bool wrong_input = error.code() == Errc::kInvalid || error.code() == Errc::kNotFound;
@@ -33,6 +46,7 @@ using Pairs = std::vector<std::pair<std::string, std::string>>;
 /// The members of a JSON object as text. `strings_only`: other values are an error (null is "").
 Result<Pairs> members(const std::string& body, bool strings_only) {
   const Json json = Json::parse(body, nullptr, false);
+  if (json.is_null()) return Pairs();
   if (!json.is_object()) {
     return Error(Errc::kInvalid,
                  "cannot read the body: expected a JSON object like {\"NAME\": \"value\"}");
@@ -117,7 +131,7 @@ HttpServerResponse ControlServer::answer(const HttpServerRequest& request) {
   if (request.method != "POST") return plain(405, "Method Not Allowed\n");
   if (path == "/v3/reload") {
     auto report = actions_.reload();
-    return report ? done(report.value() + "\n") : failed(report.error(), 500);
+    return report ? with_report(done(), report.value()) : failed(report.error(), 500);
   }
   if (path == "/v3/maintenance/enable" || path == "/v3/maintenance/disable") {
     actions_.maintenance(path.ends_with("enable"));
@@ -125,10 +139,13 @@ HttpServerResponse ControlServer::answer(const HttpServerRequest& request) {
   }
   const bool environment = path == "/v3/environ";
   const auto pairs = members(request.body, environment);
-  if (!pairs) return failed(pairs.error(), 500);
-  const Status status =
-      environment ? actions_.put_environment(pairs.value()) : actions_.put_metrics(pairs.value());
-  return status ? done() : failed(status.error(), 500);
+  if (!pairs) return unprocessable(pairs.error());
+  if (environment) {
+    actions_.put_environment(pairs.value());
+    return done();
+  }
+  const Status status = actions_.put_metrics(pairs.value());
+  return status ? done() : unprocessable(status.error());
 }
 
 HttpServerResponse ControlServer::job_action(const HttpServerRequest& request) {

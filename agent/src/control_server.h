@@ -18,7 +18,7 @@ namespace containerpilot::agent {
 /// What the control socket can ask of the agent. Errors become answers: kInvalid and kNotFound 422,
 /// everything else 500; job operations: kNotFound 404, kUnavailable 409.
 struct ControlActions {
-  std::function<Status(const std::vector<std::pair<std::string, std::string>>&)> put_environment;
+  std::function<void(const std::vector<std::pair<std::string, std::string>>&)> put_environment;
   std::function<Status(const std::vector<std::pair<std::string, std::string>>&)> put_metrics;
   /// Says what changed, for people.
   std::function<Result<std::string>()> reload;

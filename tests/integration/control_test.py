@@ -38,6 +38,25 @@ class Endpoints(unittest.TestCase):
                 with self.subTest(f"{method} {path} {body}"):
                     self.assertEqual(agent.control(method, path, body).status, status)
 
+    def test_bodies_are_those_of_the_old_program_and_reasons_a_header(self):
+        with agent_with_metrics() as agent:
+            agent.wait_ready()
+            for path, body, status, text, report in (
+                    ("/v3/environ", "null", 200, "\n", ""),
+                    ("/v3/environ", {"A=B": "x", "": "y", "C": "z"}, 200, "\n", ""),
+                    ("/v3/environ", {"A": 1}, 422, "Unprocessable Entity\n", "expected a string"),
+                    ("/v3/metric", {"nosuch": 1}, 422, "Unprocessable Entity\n", "nosuch"),
+                    ("/v3/reload", None, 200, "\n", "no job changed; 1 unchanged")):
+                with self.subTest(f"{path} {body}"):
+                    answer = agent.control("POST", path, body)
+                    self.assertEqual((answer.status, answer.text), (status, text))
+                    self.assertIn(report, answer.headers.get("Containerpilot-Report", ""))
+            said = agent.command("-reload", "-socket", agent.socket)
+            self.assertEqual((said.stdout, said.stderr), ("", "-reload: no job changed; 1 unchanged\n"))
+            said = agent.command("-putmetric", "nosuch=1", "-socket", agent.socket)
+            self.assertEqual((said.returncode, said.stdout), (1, ""))
+            self.assertIn("'nosuch'", said.stderr)
+
     def test_a_connection_ends_with_its_answer(self):  # scripts that speak to the socket read until its end
         with harness.Agent({"jobs": [STAY]}) as agent:
             agent.wait_ready()
