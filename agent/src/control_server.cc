@@ -74,9 +74,9 @@ Result<std::unique_ptr<ControlServer>> ControlServer::listen(Reactor& reactor,
                                                              ControlActions actions) {
   std::unique_ptr<ControlServer> control(new ControlServer(reactor, bus, std::move(actions)));
   constexpr unsigned kOwnerOnly = 0600;
-  // As in 3.8.0: scripts that speak to the socket themselves read until its end.
+  // Scripts that speak to the socket themselves read until its end, which 3.8.0 was quick to give.
   HttpServerLimits limits;
-  limits.keep_alive = false;
+  limits.keep_alive_unasked = false;
   auto server = listen_unix(
       reactor, path, kOwnerOnly,
       [raw = control.get()](const HttpServerRequest& request,

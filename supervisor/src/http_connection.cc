@@ -206,7 +206,7 @@ void HttpConnection::resume_later() {
 void HttpConnection::hand_over() {
   request_begun_ = false;
   http_1_0_ = parser_.http_1_0();
-  close_when_sent_ = !parser_.keep_alive() || !shared_->limits.keep_alive;
+  close_when_sent_ = !parser_.keep_alive();
   HttpServerRequest request = parser_.take();
   head_ = request.method == "HEAD";
   phase_ = Phase::kAnswering;

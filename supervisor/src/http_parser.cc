@@ -59,6 +59,7 @@ class BeastParser : public http::basic_parser<true> {
   std::optional<Refusal> refusal;
   bool http_1_0 = false;
   bool expects_continue = false;
+  bool asks_to_stay = false;
 
  private:
   void refuse(Refusal why, error_code& ec) {
@@ -101,6 +102,9 @@ class BeastParser : public http::basic_parser<true> {
         if (!equal_ignoring_case(view(value), "chunked") || http_1_0) {
           return refuse({400, "bad Transfer-Encoding"}, ec);
         }
+        break;
+      case http::field::connection:
+        asks_to_stay = asks_to_stay || http::token_list(value).exists("keep-alive");
         break;
       case http::field::expect:
         expects_continue = !http_1_0 && equal_ignoring_case(view(value), "100-continue");
@@ -233,7 +237,10 @@ HttpRequestParser::Progress HttpRequestParser::feed(std::string_view data) {
 bool HttpRequestParser::header_done() const { return impl_->beast->is_header_done(); }
 bool HttpRequestParser::expects_continue() const { return impl_->beast->expects_continue; }
 Refusal HttpRequestParser::refusal() const { return impl_->refusal; }
-bool HttpRequestParser::keep_alive() const { return impl_->beast->keep_alive(); }
+bool HttpRequestParser::keep_alive() const {
+  return impl_->beast->keep_alive() &&
+         (impl_->limits.keep_alive_unasked || impl_->beast->asks_to_stay);
+}
 bool HttpRequestParser::http_1_0() const { return impl_->beast->http_1_0; }
 
 HttpServerRequest HttpRequestParser::take() {

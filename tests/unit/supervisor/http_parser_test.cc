@@ -208,8 +208,9 @@ TEST(HttpParser, TellsWhoWaitsForContinue) {
 }
 
 TEST(HttpParser, KnowsWhoWantsToStay) {
-  const auto keeps = [](const std::string& bytes) {
-    HttpRequestParser parser({}, Host::kRequired);
+  HttpServerLimits limits;
+  const auto keeps = [&limits](const std::string& bytes) {
+    HttpRequestParser parser(limits, Host::kRequired);
     EXPECT_EQ(parser.feed(bytes).state, State::kComplete) << bytes;
     return parser.keep_alive();
   };
@@ -217,6 +218,10 @@ TEST(HttpParser, KnowsWhoWantsToStay) {
   EXPECT_FALSE(keeps("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"));
   EXPECT_FALSE(keeps("GET / HTTP/1.0\r\n\r\n"));
   EXPECT_TRUE(keeps("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"));
+  limits.keep_alive_unasked = false;
+  EXPECT_FALSE(keeps("GET / HTTP/1.1\r\nHost: h\r\n\r\n"));
+  EXPECT_TRUE(keeps("GET / HTTP/1.1\r\nHost: h\r\nConnection: x, Keep-Alive\r\n\r\n"));
+  EXPECT_FALSE(keeps("GET / HTTP/1.1\r\nHost: h\r\nConnection: keep-alive, close\r\n\r\n"));
 }
 
 TEST(HttpTarget, TakesTheFormsOfRfc9112) {

@@ -68,7 +68,8 @@ struct HttpServerLimits {
   Duration body_timeout =
       std::chrono::seconds(30);  ///< also: for a client to take the next piece of an answer
   Duration idle_timeout = std::chrono::seconds(60);  ///< between requests of one connection
-  bool keep_alive = true;  ///< false: one request a connection, whatever the client asks for
+  /// False: a connection ends with its answer unless the client sent "Connection: keep-alive".
+  bool keep_alive_unasked = true;
 };
 
 /// Strict HTTP/1.1 server on the loop: keep-alive, chunked bodies, pipelining answered in order.
