@@ -15,9 +15,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// One of the catalog's connections is kept free of registrations, so that a beat never queues
-/// behind two hundred of them.
-constexpr std::size_t kMaxRegistering = kCallConnections - 1;
+/// One of the catalog's connections is kept free of registrations and comparisons, so that a beat
+/// never queues behind two hundred of them.
+constexpr std::size_t kMaxSlow = kCallConnections - 1;
 /// Between two comparisons that doubts ask for.
 constexpr Duration kMinCompareGap = 500ms;
 /// For refusals, which only people can end.
@@ -65,6 +65,7 @@ class Registrar::Impl {
   void open(Entry& entry) {
     if (!std::exchange(entry.open, true)) open_.push_back(&entry);
   }
+  [[nodiscard]] std::size_t slow_calls() const { return registering_ + (comparing_ ? 1 : 0); }
   void pump();
   bool start_one();
   Entry* most_urgent();
@@ -230,7 +231,7 @@ void Registrar::Impl::pump() {
 
 /// The entry whose call should go out next: withdrawals first, then beats, then registrations.
 Entry* Registrar::Impl::most_urgent() {
-  if (under_way_ >= kCallConnections) return nullptr;
+  if (under_way_ + (comparing_ ? 1 : 0) >= kCallConnections) return nullptr;
   const TimePoint now = reactor_.now();
   Entry* best = nullptr;
   Step best_step = Step::kNone;
@@ -239,7 +240,7 @@ Entry* Registrar::Impl::most_urgent() {
     const Step step = entry->next_step(now);
     entry->open = step != Step::kNone;
     const bool may_go =
-        now >= entry->retry_at && !(step == Step::kRegister && registering_ >= kMaxRegistering);
+        now >= entry->retry_at && !(step == Step::kRegister && slow_calls() >= kMaxSlow);
     if (entry->open && may_go && (best == nullptr || step < best_step)) {
       best = entry;
       best_step = step;
@@ -254,7 +255,7 @@ bool Registrar::Impl::start_one() {
   // beats; unless it is the very call that fails.
   const bool compare_first = compare_due_ && resend_ && !compare_failed_;
   Entry* entry = compare_first ? nullptr : most_urgent();
-  const bool compare = compare_due_ && !comparing_ && entry == nullptr;
+  const bool compare = compare_due_ && !comparing_ && entry == nullptr && slow_calls() < kMaxSlow;
   if (entry == nullptr && !compare) return false;
   auto leave = catalog_.availability().begin();
   if (!leave) return false;

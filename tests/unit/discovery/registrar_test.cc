@@ -309,6 +309,7 @@ TEST_F(RegistrarTest, DoesNotHammerADeadCatalog) {
 }
 
 TEST_F(RegistrarTest, BeatsPassWhileRegistrationsHang) {
+  catalog.indexed = false;  // no query that waits
   register_web();
   catalog.latency = 4s;
   for (int i = 0; i < 30; ++i) {
@@ -319,8 +320,8 @@ TEST_F(RegistrarTest, BeatsPassWhileRegistrationsHang) {
   registrar.report("web-h", Health::kPassing, "");
   loop.advance(100ms);
   EXPECT_THAT(catalog.log, Contains("update web-h passing: ok"));
-  EXPECT_LE(catalog.most_under_way,
-            kCallConnections + 2);  // and the comparison and the waiting query
+  beat(60s);
+  EXPECT_LE(catalog.most_under_way, kCallConnections);  // the comparison included
 }
 
 TEST_F(RegistrarTest, SendsOnlyTheLatestOfManyReports) {
