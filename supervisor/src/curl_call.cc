@@ -122,7 +122,7 @@ Result<HttpUrl> parse_http_url(const HttpRequest& request) {
 }
 
 CurlCall::CurlCall(const HttpRequest& request, const HttpUrl& url,
-                   const std::vector<Address>& addresses)
+                   const std::vector<Address>& addresses, const std::string& ca_certificates)
     : request_(request), shown_(url.shown), easy_(curl_easy_init()) {
   if (easy_ == nullptr) {
     setup_ = CURLE_OUT_OF_MEMORY;
@@ -132,7 +132,7 @@ CurlCall::CurlCall(const HttpRequest& request, const HttpUrl& url,
   set_method();
   set_headers(url);
   set_route(url, addresses);
-  set_tls();
+  set_tls(ca_certificates);
 }
 
 CurlCall::~CurlCall() {
@@ -224,14 +224,22 @@ void CurlCall::set_route(const HttpUrl& url, const std::vector<Address>& address
   set(CURLOPT_RESOLVER_START_FUNCTION, &refuse_to_resolve);
 }
 
-void CurlCall::set_tls() {
+void CurlCall::set_tls(const std::string& ca_certificates) {
   const HttpTls& tls = request_.tls;
   // The handshake says whether this server's connections can be shared (HTTP/2): worth waiting for.
   // Without TLS only an answer would tell, and that may be held back for a minute.
   if (request_.url.compare(0, 6, "https:") == 0) set(CURLOPT_PIPEWAIT, 1L);
   set(CURLOPT_SSL_VERIFYPEER, tls.verify ? 1L : 0L);
   set(CURLOPT_SSL_VERIFYHOST, tls.verify ? 2L : 0L);
-  if (!tls.ca_file.empty() || !tls.ca_path.empty()) {
+  if (!ca_certificates.empty()) {
+    curl_blob blob{};
+    blob.data = const_cast<char*>(ca_certificates.data());  // curl copies it
+    blob.len = ca_certificates.size();
+    blob.flags = CURL_BLOB_COPY;
+    set(CURLOPT_CAINFO, static_cast<const char*>(nullptr));
+    set(CURLOPT_CAPATH, static_cast<const char*>(nullptr));
+    set(CURLOPT_CAINFO_BLOB, &blob);
+  } else if (!tls.ca_file.empty() || !tls.ca_path.empty()) {
     // A CA given by the user replaces those of the system; null switches curl's default off.
     set(CURLOPT_CAINFO, tls.ca_file.empty() ? nullptr : tls.ca_file.c_str());
     set(CURLOPT_CAPATH, tls.ca_path.empty() ? nullptr : tls.ca_path.c_str());

@@ -24,7 +24,9 @@ Result<HttpUrl> parse_http_url(const HttpRequest& request);
 /// calls nobody back, because inside curl's callbacks nothing may be ended.
 class CurlCall {
  public:
-  CurlCall(const HttpRequest& request, const HttpUrl& url, const std::vector<Address>& addresses);
+  /// `ca_certificates` (PEM) stand for request.tls.ca_file and ca_path if there are any.
+  CurlCall(const HttpRequest& request, const HttpUrl& url, const std::vector<Address>& addresses,
+           const std::string& ca_certificates = {});
   ~CurlCall();
   CurlCall(const CurlCall&) = delete;
   CurlCall& operator=(const CurlCall&) = delete;
@@ -47,7 +49,7 @@ class CurlCall {
   void set_method();
   void set_headers(const HttpUrl& url);
   void set_route(const HttpUrl& url, const std::vector<Address>& addresses);
-  void set_tls();
+  void set_tls(const std::string& ca_certificates);
   template <class T>
   void set(CURLoption option, T value) {
     if (setup_ == CURLE_OK) setup_ = curl_easy_setopt(easy_, option, value);

@@ -9,6 +9,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "ca_folder.h"
 #include "containerpilot/supervisor/http.h"
 #include "curl_call.h"
 #include "host_cache.h"
@@ -30,6 +31,13 @@ struct Call {
   bool shares = false;  // a connection with others
   Watch lookup;
   Watch timeout;
+};
+
+/// Certificates may be replaced while we run.
+constexpr Duration kCaFolderFresh = std::chrono::minutes(1);
+struct CaFolder {
+  std::string certificates;
+  TimePoint fresh_until = TimePoint::min();
 };
 
 /// The client proper. A callback may drop the last owner, so each entry from the loop holds it.
@@ -65,6 +73,7 @@ class Client : public std::enable_shared_from_this<Client> {
   Finished finished_transfers();
   void deliver_data();
   void note_server(const HttpUrl& url, bool multiplexes);
+  const std::string& ca_certificates(const HttpTls& tls);
 
   Reactor& reactor_;
   HostCache hosts_;
@@ -76,6 +85,7 @@ class Client : public std::enable_shared_from_this<Client> {
   std::size_t streaming_ = 0;  // and how many want their answer piece by piece
   std::set<std::pair<std::string, std::uint16_t>> multiplexing_;  // servers, as last seen
   std::deque<std::shared_ptr<Call>> queue_;
+  std::map<std::string, CaFolder> ca_folders_;  // by file and path
   struct Socket {
     int what = 0;
     Watch watch;
@@ -198,7 +208,8 @@ void Client::start_queued() {
 
 void Client::start(const std::shared_ptr<Call>& call) {
   const bool opened = open();
-  call->curl = std::make_unique<CurlCall>(call->request, call->url, call->addresses);
+  call->curl = std::make_unique<CurlCall>(call->request, call->url, call->addresses,
+                                          ca_certificates(call->request.tls));
   call->state = Call::State::kRunning;
   CURL* const easy = call->curl->easy();
   if (opened && call->curl->setup() == CURLE_OK &&
@@ -212,6 +223,18 @@ void Client::start(const std::shared_ptr<Call>& call) {
     const auto self = shared_from_this();
     if (const auto kept = weak.lock()) finish(kept, kept->curl->outcome(CURLE_FAILED_INIT));
   });
+}
+
+const std::string& Client::ca_certificates(const HttpTls& tls) {
+  static const std::string none;
+  if (tls.ca_path.empty() || !tls.verify) return none;
+  CaFolder& folder = ca_folders_[tls.ca_file + '\n' + tls.ca_path];
+  if (reactor_.now() >= folder.fresh_until) {
+    folder.certificates = read_ca_folder(tls.ca_path);
+    if (!tls.ca_file.empty()) folder.certificates += read_ca_file(tls.ca_file);
+    folder.fresh_until = reactor_.now() + kCaFolderFresh;
+  }
+  return folder.certificates;
 }
 
 /// Takes the call out of curl. Its connection, unless it was in the middle of something, stays

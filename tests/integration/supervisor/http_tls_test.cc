@@ -1,6 +1,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
 #include <memory>
 #include <optional>
 #include <string>
@@ -83,6 +85,30 @@ TEST_F(HttpTlsTest, TrustsOnlyTheCaItIsGivenAndTheNameItAsksFor) {
     EXPECT_THAT(untrusted.error().text(), HasSubstr("certificate"));
   }
   EXPECT_TRUE(get({.verify = false})) << "the clear switch";
+}
+
+TEST_F(HttpTlsTest, TrustsAFolderWhateverItsFilesAreCalled) {
+  make_certificate("server", "server.test");
+  make_certificate("other", "other.test");
+  serve();
+  HttpTls tls{.ca_path = file("folder"), .server_name = "server.test"};
+  const auto nothing = get(tls);
+  ASSERT_FALSE(nothing);
+  EXPECT_THAT(nothing.error().text(), HasSubstr("certificate"));
+
+  std::filesystem::create_directory(file("folder"));
+  std::filesystem::copy_file(file("other.crt"), file("folder/a.crt"));
+  std::filesystem::copy_file(file("other.key"), file("folder/b.key"));
+  std::ofstream(file("folder/README")) << "Ours.\n";
+  client = std::move(make_http_client(loop.reactor(), *resolver, 4)).value();
+  EXPECT_FALSE(get(tls));
+  std::filesystem::copy_file(file("server.crt"), file("folder/c.pem"));
+  client = std::move(make_http_client(loop.reactor(), *resolver, 4)).value();
+  const auto answer = get(tls);
+  EXPECT_TRUE(answer) << answer.error().text();
+  tls.ca_path = file("folder");
+  tls.ca_file = file("other.crt");
+  EXPECT_TRUE(get(tls)) << "both together";
 }
 
 TEST_F(HttpTlsTest, AsksForTheServerNameBySni) {

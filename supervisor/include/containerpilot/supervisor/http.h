@@ -102,7 +102,8 @@ Result<std::unique_ptr<HttpServer>> listen_unix(Reactor& reactor, const std::str
 // ---- client ----
 
 struct HttpTls {
-  /// PEM files. A CA given here replaces those of the system. `server_name` is what is asked for
+  /// PEM files; all certificates in the files of the folder `ca_path` count, whatever their names.
+  /// A CA given here replaces those of the system. `server_name` is what is asked for
   /// (SNI) and looked for in the certificate instead of the url's host.
   std::string ca_file, ca_path, client_cert, client_key, server_name;
   bool verify = true;
