@@ -1,5 +1,6 @@
 #include "process_tree.h"
 
+#include <algorithm>
 #include <charconv>
 #include <string>
 #include <string_view>
@@ -29,15 +30,15 @@ void add_children(pid_t pid, std::vector<pid_t>& out) {
 
 }  // namespace
 
-std::optional<Parsed> read_process_tree(pid_t pid, const std::string& job) {
+std::optional<Parsed> read_process_tree(pid_t pid, const std::string& job, double& cpu) {
   std::vector<pid_t> pids = {pid};
-  double cpu = 0, resident = 0, threads = 0, count = 0, fds = 0;
+  double used = 0, resident = 0, threads = 0, count = 0, fds = 0;
   bool fds_known = true;
   for (std::size_t i = 0; i < pids.size(); ++i) {
     const auto stat = read_process_stat(pids[i]);
     if (!stat && i == 0) return std::nullopt;
     if (!stat) continue;
-    cpu += stat->cpu_seconds + stat->children_cpu_seconds;
+    used += stat->cpu_seconds + stat->children_cpu_seconds;
     resident += stat->resident_bytes;
     threads += static_cast<double>(stat->threads);
     ++count;
@@ -46,6 +47,7 @@ std::optional<Parsed> read_process_tree(pid_t pid, const std::string& job) {
     fds += static_cast<double>(open.value_or(0));
     add_children(pids[i], pids);
   }
+  cpu = std::max(cpu, used);  // a counter that falls would be taken for one that began anew
   Parsed parsed;
   const auto add = [&](const char* name, double value, MetricType type) {
     Sample sample;

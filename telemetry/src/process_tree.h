@@ -9,8 +9,9 @@
 namespace containerpilot::telemetry {
 
 /// containerpilot_process_*{name} of the process and of what its main threads started: at most a
-/// thousand processes. CPU time includes children that were waited for, so the total does not fall
-/// when a worker ends. nullopt when the process is gone.
-std::optional<Parsed> read_process_tree(pid_t pid, const std::string& job);
+/// thousand processes. nullopt when the process is gone. CPU time includes children that were
+/// waited for; that of others is lost with them, and then the total stays where it was.
+/// @param cpu  the total so far; 0 for a process not seen before
+std::optional<Parsed> read_process_tree(pid_t pid, const std::string& job, double& cpu);
 
 }  // namespace containerpilot::telemetry

@@ -233,9 +233,13 @@ void SensorRunner::start() {
   if (cgroup_) return take(cgroup_->read(context_.reactor.now()), Duration(0));
   const auto& job = std::get<ProcessSource>(spec_.source).job;
   const auto pid = context_.hooks.pid_of ? context_.hooks.pid_of(job) : std::nullopt;
-  auto parsed = pid ? read_process_tree(*pid, job) : std::nullopt;
-  if (!parsed || *pid != last_pid_) series_.drop();  // another process, other counters
-  last_pid_ = parsed ? *pid : 0;
+  if (pid != last_pid_) {
+    series_.drop();  // another process, other counters
+    cpu_ = 0;
+  }
+  auto parsed = pid ? read_process_tree(*pid, job, cpu_) : std::nullopt;
+  if (!parsed) series_.drop();
+  last_pid_ = parsed ? pid : std::nullopt;
   if (!parsed) {
     // Not a failure: a job that does not run has nothing to measure.
     running_ = false;

@@ -137,7 +137,8 @@ class SensorRunner {
   bool paused_ = false;
   bool running_ = false;
   bool failing_ = false;
-  pid_t last_pid_ = 0;  // of the job, for process sensors
+  std::optional<pid_t> last_pid_;  // of the job, for process sensors
+  double cpu_ = 0;                 // and what it has used
   SensorState state_;
   TimePoint due_{};
   Watch timer_, jitter_timer_, stale_timer_, run_;

@@ -249,6 +249,29 @@ class Scaling(unittest.TestCase):
             harness.until(lambda: advised in agent.get("/metrics").text, "3 × 30 / 10")
 
 
+class Processes(unittest.TestCase):
+    def test_cpu_time_does_not_fall_with_children_nobody_waits_for(self):
+        # Their time is added to nobody's.
+        burn = ("import os, signal, time\nsignal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+                "if os.fork() == 0:\n    while time.process_time() < 0.3: pass\n    os._exit(0)\n"
+                "while True: time.sleep(60)\n")
+        with harness.Agent({"catalog": "none", "telemetry": {}, "jobs": [{"name": "burn", "exec": ["python3", "-c", burn]}],
+                            "sensors": [{"name": "burn", "process": "burn", "interval": "20ms"}]}) as agent:
+            agent.wait_ready()
+            seen = []
+
+            def number(what):
+                found = re.search(rf'^containerpilot_process_{what}{{name="burn"}} (\S+)$', agent.get("/metrics").text, re.M)
+                return float(found[1]) if found else 0
+
+            def over():
+                seen.append(number("cpu_seconds_total"))
+                return max(seen) >= 0.2 and number("processes") == 1
+            harness.until(over, "the child to end")
+            seen.append(number("cpu_seconds_total"))
+            self.assertEqual(seen, sorted(seen))
+
+
 class Secrets(unittest.TestCase):
     def test_a_bearer_token_over_tls(self):
         with harness.Consul() as consul:
