@@ -7,9 +7,10 @@
 namespace containerpilot::telemetry {
 namespace {
 
-/// Rounds up, but not because of the rounding error of a division: 3.0000000000000004 is 3.
+/// More than the rounding error of a division: 3.0000000000000004 is 3, and 1.1 - 1 is 0.1.
+constexpr double kSlack = 1e-9;
+
 std::uint64_t ceil_count(double count) {
-  constexpr double kSlack = 1e-9;
   constexpr auto kMost = static_cast<double>(std::numeric_limits<std::uint32_t>::max());
   return static_cast<std::uint64_t>(std::clamp(std::ceil(count - count * kSlack), 0.0, kMost));
 }
@@ -74,7 +75,7 @@ ScalingDecision ScalingRule::decide(TimePoint now, std::optional<unsigned> insta
     if (counted) {
       const double ratio = own_share ? load : load / *instances;
       decision.ratios[i] = ratio;
-      if (std::fabs(ratio - 1) <= spec_.tolerance) proposal = *instances;
+      if (std::fabs(ratio - 1) <= spec_.tolerance + kSlack) proposal = *instances;
     }
     decision.raw = std::max(decision.raw.value_or(0), count);
     proposed = std::max(proposed.value_or(0), proposal);

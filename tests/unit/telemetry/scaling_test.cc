@@ -58,6 +58,8 @@ TEST(Scaling, LeavesARatioNearOneAlone) {
   EXPECT_EQ(once(rule, 10, {109}).raw, 11U);
   EXPECT_EQ(once(rule, 10, {109}).hold, ScalingHold::kTolerance);
   EXPECT_EQ(once(rule, 10, {91}).desired, 10U);
+  EXPECT_EQ(once(rule, 10, {110}).desired, 10U);  // 1.1 - 1 > 0.1, as computers have it
+  EXPECT_EQ(once(rule, 10, {90}).desired, 10U);
   EXPECT_EQ(once(rule, 10, {111}).desired, 12U);
   EXPECT_EQ(once(rule, 10, {111}).hold, ScalingHold::kNone);
 }
@@ -164,6 +166,32 @@ TEST(Scaling, AFleetThatReadsOneQueueAsksForNoMoreThanOneOfThem) {
   }
 }
 
+// Each looks at the queue at its own moment; what the fleet is told is the largest of their
+// answers.
+TEST(Scaling, FiftyWorkersAskForNoMoreThanOneWhoSeesWhatTheyAllSee) {
+  constexpr int kWorkers = 50;
+  ScalingSpec rule = spec({{"queue", 20, kService}}, 1, 1000);
+  rule.stabilization_down = 60s;
+  std::vector<ScalingRule> workers(kWorkers, ScalingRule(rule));
+  ScalingRule one(rule);
+  const unsigned seed = std::random_device()();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937 random(seed);
+  int depth = 1000;
+  for (int second = 0; second < 600; ++second) {
+    std::optional<unsigned> fleet, alone;
+    const auto instances = static_cast<unsigned>(std::uniform_int_distribution(40, 50)(random));
+    for (int i = 0; i < kWorkers; ++i) {
+      const TimePoint now = TimePoint(1000s) + std::chrono::seconds(second) + i * 20ms;
+      depth = std::max(0, depth + std::uniform_int_distribution(-25, 24)(random));
+      fleet = std::max(
+          fleet, workers[static_cast<std::size_t>(i)].decide(now, instances, {depth}).desired);
+      alone = std::max(alone, one.decide(now, instances, {depth}).desired);
+    }
+    ASSERT_LE(*fleet, *alone) << second;
+  }
+}
+
 /// The formulas of spec/scaling.md written down once more, slowly: whole numbers (thousandths), all
 /// recommendations ever made, no cleverness.
 class Reference {
@@ -173,6 +201,7 @@ class Reference {
   struct Answer {
     std::optional<long long> desired;
     std::optional<long long> raw;
+    ScalingHold hold = ScalingHold::kNone;
   };
 
   Answer decide(long long second, std::optional<long long> instances,
@@ -204,11 +233,14 @@ class Reference {
       proposed = std::max(proposed.value_or(0), proposal);
     }
     const long long current = std::max(instances.value_or(0), advised_.value_or(0));
+    ScalingHold hold = proposed == raw ? ScalingHold::kNone : ScalingHold::kTolerance;
     if (missing) {
-      if (current == 0) return {std::nullopt, raw};
-      proposed = std::max(proposed.value_or(0), current);
+      const long long known = proposed.value_or(0);
+      if (known < current) hold = ScalingHold::kMissingInput;
+      proposed = std::max(known, current);
     }
-    if (uncounted) return {std::nullopt, raw};
+    if (uncounted) return {std::nullopt, raw, ScalingHold::kNoInstances};
+    if (missing && current == 0) return {std::nullopt, raw, ScalingHold::kMissingInput};
     const long long baseline = current > 0 ? current : *proposed;
     if (history_.empty()) history_.emplace_back(second, baseline);
     history_.emplace_back(second, *proposed);
@@ -223,7 +255,12 @@ class Reference {
     if (stable < up) stable = up;
     if (stable > down) stable = down;
     advised_ = stable;
-    return {std::clamp<long long>(stable, spec_.min, spec_.max), raw};
+    if (stable < *proposed) hold = ScalingHold::kStabilizeUp;
+    if (stable > *proposed) hold = ScalingHold::kStabilizeDown;
+    const auto desired = std::clamp<long long>(stable, spec_.min, spec_.max);
+    if (desired > stable) hold = ScalingHold::kMin;
+    if (desired < stable) hold = ScalingHold::kMax;
+    return {desired, raw, hold};
   }
 
  private:
@@ -275,9 +312,8 @@ TEST(Scaling, AgreesWithASlowReferenceOnRandomHistories) {
         ASSERT_EQ(*got.desired, *expected.desired) << "round " << round << " step " << step;
       }
       ASSERT_EQ(got.raw.value_or(0), static_cast<std::uint64_t>(expected.raw.value_or(0)));
-      if (got.desired && got.raw && *got.desired != *got.raw) {
-        EXPECT_NE(got.hold, ScalingHold::kNone);
-      }
+      ASSERT_EQ(scaling_hold_name(got.hold), scaling_hold_name(expected.hold))
+          << "round " << round << " step " << step;
       ++seen[got.hold];
     }
   }
