@@ -13,12 +13,8 @@
 namespace containerpilot::telemetry {
 namespace {
 
-// Source: ContainerPilot 3.8.0 (the defaults of its Prometheus client).
-constexpr std::chrono::minutes kSummaryWindow{10};
-constexpr int kSummaryAgeBuckets = 5;
-
 using Histogram = std::unique_ptr<prometheus::Histogram>;
-using Summary = std::unique_ptr<prometheus::Summary>;
+using Summary = std::unique_ptr<WindowSummary>;
 
 Error wrong_type(const std::string& name, std::string_view what) {
   return {Errc::kInvalid, "cannot " + std::string(what) + " of '" + name +
@@ -84,13 +80,9 @@ Series::Series(const MetricSpec& metric) {
     case MetricType::kHistogram:
       value = std::make_unique<prometheus::Histogram>(metric.buckets.value_or(default_buckets()));
       break;
-    case MetricType::kSummary: {
-      prometheus::Summary::Quantiles quantiles;
-      for (const Quantile& q : metric.quantiles.value_or(default_quantiles()))
-        quantiles.emplace_back(q.quantile, q.error);
-      value = std::make_unique<prometheus::Summary>(quantiles, kSummaryWindow, kSummaryAgeBuckets);
+    case MetricType::kSummary:
+      value = std::make_unique<WindowSummary>(metric.quantiles.value_or(default_quantiles()));
       break;
-    }
   }
 }
 
@@ -223,7 +215,7 @@ Status Family::record(Series& series, double value) {
       std::get<Histogram>(series.value)->Observe(value);
       break;
     case MetricType::kSummary:
-      std::get<Summary>(series.value)->Observe(value);
+      std::get<Summary>(series.value)->observe(value);
       break;
   }
   ++records_;
@@ -349,7 +341,7 @@ void Family::render_series(TextFormat format, const std::string& labels, const S
       return;
     }
     case MetricType::kSummary: {
-      const auto data = std::get<Summary>(series.value)->Collect().summary;
+      const auto data = std::get<Summary>(series.value)->collect();
       for (const auto& quantile : data.quantile) {
         append_with_bound(out, name_, "", labels, "quantile", quantile.quantile, format);
         append_number(out, quantile.value);

@@ -3,7 +3,6 @@
 #include <prometheus/counter.h>
 #include <prometheus/gauge.h>
 #include <prometheus/histogram.h>
-#include <prometheus/summary.h>
 
 #include <atomic>
 #include <map>
@@ -14,16 +13,17 @@
 #include <variant>
 
 #include "containerpilot/telemetry/registry.h"
+#include "window_summary.h"
 
 namespace containerpilot::telemetry {
 
-/// One series: a prometheus-cpp metric. Guarded by its family's mutex.
+/// One series. Guarded by its family's mutex.
 class Series {
  public:
   explicit Series(const MetricSpec& metric);
 
   std::variant<prometheus::Gauge, prometheus::Counter, std::unique_ptr<prometheus::Histogram>,
-               std::unique_ptr<prometheus::Summary>>
+               std::unique_ptr<WindowSummary>>
       value;
 };
 
