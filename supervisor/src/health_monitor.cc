@@ -19,7 +19,7 @@ std::string output_of(const ProbeResult& result) {
 
 void HealthMonitor::start() {
   stop();
-  healthy_.reset();
+  verdict_.reset();
   succeeded_ = false;
   failures_ = successes_ = 0;
   started_ = due_ = reactor_.now();
@@ -73,22 +73,31 @@ void HealthMonitor::on_result(const ProbeResult& result) {
 
 void HealthMonitor::on_success() {
   ++successes_;
-  if (healthy_ != true && successes_ < spec_.success_threshold) return;
-  healthy_ = true;
-  hooks_.verdict(true);
+  if (verdict_ != Verdict::kHealthy && successes_ < spec_.success_threshold) return;
+  tell(Verdict::kHealthy);
   hooks_.beat(true, "ok");
 }
 
 void HealthMonitor::on_failure(const ProbeResult& result) {
   successes_ = 0;
-  if (healthy_ == true && failures_ < spec_.failure_threshold) {
-    hooks_.beat(true, "failed " + std::to_string(failures_) + " of " +
-                          std::to_string(spec_.failure_threshold) + " times: " + output_of(result));
+  const bool was_good = verdict_ == Verdict::kHealthy || verdict_ == Verdict::kFailing;
+  if (was_good && failures_ < spec_.failure_threshold) {
+    if (spec_.failing_at_once) {
+      tell(Verdict::kFailing);
+    } else {
+      hooks_.beat(true, "failed " + std::to_string(failures_) + " of " +
+                            std::to_string(spec_.failure_threshold) +
+                            " times: " + output_of(result));
+    }
     return;
   }
-  healthy_ = false;
-  hooks_.verdict(false);
+  tell(Verdict::kUnhealthy);
   hooks_.beat(false, output_of(result));
+}
+
+void HealthMonitor::tell(Verdict verdict) {
+  verdict_ = verdict;
+  hooks_.verdict(verdict);
 }
 
 void HealthMonitor::schedule_next() {

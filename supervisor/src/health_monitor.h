@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
@@ -19,12 +20,14 @@ namespace containerpilot {
 /// checks keep their pace whatever they take.
 class HealthMonitor {
  public:
+  /// kFailing: fails, but not yet as often as HealthSpec::failing_at_once forgives.
+  enum class Verdict : std::uint8_t { kHealthy, kFailing, kUnhealthy };
   struct Hooks {
     std::function<std::vector<std::string>()> environment;
     /// Every check, also those that do not count yet.
     std::function<void(const ProbeResult&, bool counts)> checked;
     /// After the thresholds; at every check that confirms it, too.
-    std::function<void(bool healthy)> verdict;
+    std::function<void(Verdict)> verdict;
     /// What the catalog should hear: state and output of the check.
     std::function<void(bool passing, const std::string& output)> beat;
   };
@@ -47,6 +50,7 @@ class HealthMonitor {
   void on_result(const ProbeResult& result);
   void on_success();
   void on_failure(const ProbeResult& result);
+  void tell(Verdict verdict);
   void schedule_next();
   [[nodiscard]] bool in_grace() const;
 
@@ -55,8 +59,8 @@ class HealthMonitor {
   const std::string job_;
   const HealthSpec spec_;
   const Hooks hooks_;
-  std::optional<bool> healthy_;  // no verdict yet after start()
-  bool succeeded_ = false;       // since start()
+  std::optional<Verdict> verdict_;  // none yet after start()
+  bool succeeded_ = false;          // since start()
   unsigned failures_ = 0;
   unsigned successes_ = 0;
   TimePoint started_{};

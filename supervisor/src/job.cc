@@ -26,7 +26,7 @@ Job::Job(JobContext context, JobSpec spec)
         HealthMonitor::Hooks{
             [this] { return child_environment(); },
             [this](const ProbeResult& result, bool counts) { on_checked(result, counts); },
-            [this](bool healthy) { on_verdict(healthy); },
+            [this](HealthMonitor::Verdict verdict) { on_verdict(verdict); },
             [this](bool passing, const std::string& output) { report(passing, output); }});
   }
 }

@@ -146,7 +146,7 @@ class Job {
   void become_ready(EventId cause);
   void report(bool passing, const std::string& output);
   [[nodiscard]] bool health_by_notification() const;
-  void on_verdict(bool healthy);
+  void on_verdict(HealthMonitor::Verdict verdict);
   void on_checked(const ProbeResult& result, bool counts);
   void tell_pid(pid_t pid);
   void forget_pid();
@@ -198,6 +198,7 @@ class Job {
 
   // health
   std::unique_ptr<HealthMonitor> monitor_;
+  bool given_up_ = false;  // the last verdict was kUnhealthy
   bool ready_ = false;
   Watch watchdog_;
   std::string note_;  // its last STATUS=

@@ -56,10 +56,10 @@ void Job::on_notification(const Notification& said) {
     watchdog_ = Watch();
     monitor_->stop();
     report(false, "it reported its own failure (WATCHDOG=trigger)");
-    on_verdict(false);
+    on_verdict(HealthMonitor::Verdict::kUnhealthy);
   } else if ((said.ready || said.alive) && health_ != JobHealth::kHealthy) {
     monitor_->start();
-    on_verdict(true);
+    on_verdict(HealthMonitor::Verdict::kHealthy);
     expect_watchdog();
   } else if (said.alive) {
     expect_watchdog();
@@ -72,7 +72,7 @@ void Job::expect_watchdog() {
   watchdog_ = ctx_.reactor.after(limit, [this, limit] {
     monitor_->stop();
     report(false, "no WATCHDOG=1 for " + format_seconds(limit));
-    on_verdict(false);
+    on_verdict(HealthMonitor::Verdict::kUnhealthy);
   });
 }
 
@@ -105,19 +105,23 @@ void Job::on_checked(const ProbeResult& result, bool counts) {
   if (ctx_.host.hooks().checked) ctx_.host.hooks().checked(spec_.name, result);
 }
 
-void Job::on_verdict(bool healthy) {
+void Job::on_verdict(HealthMonitor::Verdict verdict) {
+  const bool healthy = verdict == HealthMonitor::Verdict::kHealthy;
   const JobHealth before = health_;
+  const bool known = before == JobHealth::kUnhealthy && given_up_;
+  given_up_ = verdict == HealthMonitor::Verdict::kUnhealthy;
   health_ = healthy ? JobHealth::kHealthy : JobHealth::kUnhealthy;
   const std::string reason = last_check_ ? last_check_->reason : "";
   const EventId event = ctx_.bus.publish(
       {healthy ? EventCode::kHealthy : EventCode::kUnhealthy, spec_.name}, cause_, reason);
   if (healthy && !ready_ && !spec_.notify) become_ready(event);
-  if (before == health_) return;
-  log(healthy ? LogLevel::kInfo : LogLevel::kWarn, "supervisor",
-      "job '" + spec_.name + "' is " + std::string(job_health_name(health_)) +
-          (healthy ? "" : ": " + reason));
-  ctx_.host.state_changed(*this);
-  if (healthy || state_ == JobState::kStopping) return;
+  if (before != health_) {
+    log(healthy ? LogLevel::kInfo : LogLevel::kWarn, "supervisor",
+        "job '" + spec_.name + "' is " + std::string(job_health_name(health_)) +
+            (healthy ? "" : ": " + reason));
+    ctx_.host.state_changed(*this);
+  }
+  if (!given_up_ || known || state_ == JobState::kStopping) return;
   if (spec_.health->on_failure == UnhealthyAction::kRestart && process_) {
     restart_requested_ = true;
     end_run();

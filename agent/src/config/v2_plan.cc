@@ -141,6 +141,7 @@ class Translation {
     health.timeout = *service.timeout;
     health.independent_of_process = true;
     if (service.poll && service.ttl) {
+      health.failing_at_once = true;
       health.failure_threshold = static_cast<unsigned>(
           std::clamp<std::int64_t>(*service.ttl / *service.poll, 1, 1'000'000));
     }

@@ -202,7 +202,9 @@ HealthSpec make_health(PlanContext& context, const HealthConfig& health) {
   if (health.failure_threshold) {
     out.failure_threshold = static_cast<unsigned>(*health.failure_threshold);
   } else if (health.ttl) {
-    // The old program said nothing until the TTL ran out: never be stricter, never slower.
+    // The old program told the catalog nothing until the TTL ran out: never be stricter, never
+    // slower. Its events came with each failure.
+    out.failing_at_once = true;
     out.failure_threshold =
         static_cast<unsigned>(std::clamp<std::int64_t>(*health.ttl / out.interval, 1, 1'000'000));
   }

@@ -77,9 +77,11 @@ const Block& health_block() {
           .field("startPeriod", &HealthConfig::start_period, duration(0s), "0",
                  "After a start, failures this long do not count.")
           .since_4()
-          .field("failureThreshold", &HealthConfig::failure_threshold, integer(1, 1'000'000),
-                 "1; with `ttl`: max(1, ttl / interval)",
-                 "This many failures in a row make it unhealthy.")
+          .field(
+              "failureThreshold", &HealthConfig::failure_threshold, integer(1, 1'000'000),
+              "1; with `ttl`: max(1, ttl / interval)",
+              "This many failures in a row make it unhealthy. Where it follows from `ttl`, events "
+              "tell each failure and only the catalog waits.")
           .since_4()
           .field("successThreshold", &HealthConfig::success_threshold, integer(1, 1'000'000), "1",
                  "This many passes in a row make it healthy again.")

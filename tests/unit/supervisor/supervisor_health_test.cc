@@ -83,6 +83,33 @@ TEST_F(SupervisorHealthTest, AHealthyJobTurnsUnhealthyAtTheThreshold) {
   EXPECT_EQ(health("web"), JobHealth::kHealthy);
 }
 
+TEST_F(SupervisorHealthTest, EachFailureWithinTheTtlIsAnEventButNoNewsForTheCatalog) {
+  // What 3.8.0 did: unhealthy with the first failure, critical when the TTL has run out.
+  spec_.health->failure_threshold = 3;
+  spec_.health->failing_at_once = true;
+  spec_.health->on_failure = UnhealthyAction::kRestart;
+  run({spec_});
+  loop_.advance(1s);
+  check_code_ = 7;
+  reports_.clear();
+  loop_.advance(10s);
+  EXPECT_EQ(health("web"), JobHealth::kUnhealthy);
+  EXPECT_GE(index_of("unhealthy web"), 0);
+  loop_.advance(10s);
+  EXPECT_THAT(reports_, IsEmpty());
+  EXPECT_EQ(launcher_.starts("web"), 1);
+  check_code_ = 0;
+  loop_.advance(10s);
+  EXPECT_EQ(health("web"), JobHealth::kHealthy);
+  EXPECT_THAT(reports_, ElementsAre("web passing ok"));
+  check_code_ = 7;
+  loop_.advance(20s);
+  EXPECT_EQ(launcher_.starts("web"), 1);
+  loop_.advance(10s);
+  EXPECT_EQ(reports_[1].rfind("web critical ", 0), 0U) << reports_[1];
+  EXPECT_EQ(launcher_.starts("web"), 2);
+}
+
 TEST_F(SupervisorHealthTest, TheEndOfTheProcessIsCriticalAtOnce) {
   spec_.restarts.limit.count = Limit::kUnlimited;
   run({spec_});

@@ -78,6 +78,9 @@ struct HealthSpec {
   Duration start_period{0};
   unsigned failure_threshold = 1;
   unsigned success_threshold = 1;
+  /// The threshold stands for a TTL: each failure counts for those who listen to events, but the
+  /// catalog hears nothing until the threshold, and nothing is done before.
+  bool failing_at_once = false;
   UnhealthyAction on_failure = UnhealthyAction::kIgnore;
   Duration watchdog{0};  ///< with JobSpec::notify: unhealthy this long after the last WATCHDOG=1
   bool raw_output = false;
