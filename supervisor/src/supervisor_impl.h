@@ -40,11 +40,12 @@ class Supervisor::Impl final : public JobHost {
   void shutdown(const std::string& why, EventId cause);
 
   void set_maintenance(bool on) {
-    if (maintenance_ == on) return;
-    maintenance_ = on;
-    log_info("supervisor", on ? "entering maintenance: out of the catalog, checks paused"
-                              : "leaving maintenance");
-    for (const auto& job : jobs_) on ? job->enter_maintenance() : job->exit_maintenance();
+    if (std::exchange(maintenance_, on) != on) {
+      log_info("supervisor", on ? "entering maintenance: out of the catalog, checks paused"
+                                : "leaving maintenance");
+      for (const auto& job : jobs_) on ? job->enter_maintenance() : job->exit_maintenance();
+    }
+    // Each request is an event, also one that changes nothing: jobs may wait for it.
     context_.bus.publish(
         {on ? EventCode::kEnterMaintenance : EventCode::kExitMaintenance, std::string(kGlobal)}, 0);
   }

@@ -154,6 +154,19 @@ TEST_F(SupervisorHealthTest, MaintenanceWithdrawsPausesChecksAndComesBack) {
   EXPECT_THAT(reports_, ElementsAre("web passing ok"));
 }
 
+TEST_F(SupervisorHealthTest, EachRequestForMaintenanceIsAnEvent) {
+  run({spec_, job_when("page", Trigger::Kind::kEach, EventCode::kEnterMaintenance, "global")});
+  loop_.advance(1s);
+  for (int asked = 1; asked <= 2; ++asked) {
+    supervisor_->set_maintenance(true);
+    loop_.settle();
+    EXPECT_EQ(launcher_.starts("page"), asked);
+    launcher_.finish("job 'page'", {});
+    loop_.settle();
+  }
+  EXPECT_THAT(withdrawn_, ElementsAre("web"));
+}
+
 TEST_F(SupervisorHealthTest, ARestartDuringMaintenanceDoesNotEndIt) {
   spec_.restarts.limit.count = Limit::kUnlimited;
   run({spec_});
