@@ -69,9 +69,11 @@ std::string percent_encode(std::string_view text) {
 }
 
 std::string health_query_target(const Query& query, std::uint64_t index, Duration wait) {
-  std::string target = "/v1/health/service/" + percent_encode(query.service) + "?passing=1";
+  // In the order of their names, as 3.8.0 sent them.
+  std::string target = "/v1/health/service/" + percent_encode(query.service) + "?";
+  if (!query.dc.empty()) target += "dc=" + percent_encode(query.dc) + "&";
+  target += "passing=1";
   if (!query.tag.empty()) target += "&tag=" + percent_encode(query.tag);
-  if (!query.dc.empty()) target += "&dc=" + percent_encode(query.dc);
   if (index != 0) {
     // Any server may answer a waiting query, it need not ask the leader: the index orders the
     // answers.

@@ -74,7 +74,7 @@ TEST(ConsulCheckUpdate, SurvivesOutputThatIsNotText) {
 TEST(HealthQuery, IsTheOldProgramsUntilItWaits) {
   EXPECT_EQ(health_query_target({"web", "", ""}, 0, 60s), "/v1/health/service/web?passing=1");
   EXPECT_EQ(health_query_target({"web", "dc2", "x&y"}, 0, 60s),
-            "/v1/health/service/web?passing=1&tag=x%26y&dc=dc2");
+            "/v1/health/service/web?dc=dc2&passing=1&tag=x%26y");
   EXPECT_EQ(health_query_target({"a b", "", ""}, 7, 60s),
             "/v1/health/service/a%20b?passing=1&stale=&index=7&wait=60s");
 }
