@@ -200,6 +200,7 @@ void log(LogLevel level, std::string_view module, std::string_view message, LogF
 }
 
 void log_child_line(const LineSource& source, std::string_view line) {
+  if (line.ends_with('\r')) line.remove_suffix(1);  // a line that ends as on a terminal
   Log& l = the_log();
   const auto setup = l.current();
   if (setup->capture && !source.file) {

@@ -45,6 +45,12 @@ TEST_F(LogFiles, KeepOrderBetweenAgentAndChildren) {
   EXPECT_LT(text.find("msg=two"), text.find("msg=three"));
 }
 
+TEST_F(LogFiles, HoldLinesOfChildrenWithoutTheCarriageReturnAtTheirEnd) {
+  configure();
+  log_child_line({.job = "j", .pid = 1}, "dos\r");
+  EXPECT_NE(content(path).find("msg=dos job=j"), std::string::npos);
+}
+
 TEST_F(LogFiles, HoldOnlyWhatTheLevelAllows) {
   configure(LogLevel::kWarn);
   EXPECT_FALSE(log_enabled(LogLevel::kInfo));
