@@ -19,6 +19,7 @@
 #include "containerpilot/discovery/embedded_catalog.h"
 #include "containerpilot/supervisor/log.h"
 #include "control_client.h"
+#include "old_words.h"
 
 namespace containerpilot::agent {
 
@@ -165,7 +166,11 @@ void log_plan(const LoadResult& loaded, const LoadOptions& options) {
 int run_agent(const CommandLine& line, LoadOptions options, Environment environment) {
   const std::vector<ConfigSource> sources = config_sources(line.configs);
   LoadResult loaded = load_config(sources, options);
-  if (const int code = print_problems(loaded); code != 0) return code;
+  if (const int code = print_problems(loaded); code != 0) {
+    // Who reads the log only, as it was with 3.8.0, learns of it there.
+    const bool rendered = render_config(sources, options).has_value();
+    return fail(Error(Errc::kInvalid, in_old_words(loaded.errors, rendered)));
+  }
   if (const Status status = configure_log(loaded.plan->logging); !status)
     return fail(status.error());
   log_plan(loaded, options);

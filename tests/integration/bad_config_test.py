@@ -52,6 +52,26 @@ class BadConfig(unittest.TestCase):
                                     f"no line like {line!r} in:\n{agent.log}")
                 self.assertFalse((agent.folder / "started").exists(), "something was started")
 
+    def test_the_log_on_stdout_says_it_in_the_words_of_the_old_program(self):
+        with harness.Agent({"jobs": []}) as agent:
+            agent.stop()
+            for text, words in (
+                    ('{ catalog: "none", jobs: [{ exec: "true" }] }', "unable to parse jobs: "),
+                    ('{ catalog: "none", watches: [{ name: "db" }] }', "unable to parse watches: "),
+                    ('{ catalog: "none", control: { port: 1 } }', "unable to parse control: "),
+                    ('{ catalog: "none", telemetry: { port: "x" } }', "telemetry configuration error: "),
+                    ('{ catalog: "none", b: 1, a: 2 }', "unknown config keys: [b a]"),
+                    ('{ jobs: [] }', "no discovery backend defined"),
+                    ('{ jobs: x }', "parse error at line:col [1:9]: "),
+                    ('{ jobs: {{ nosuch }} }', "could not apply template to config: ")):
+                with self.subTest(text):
+                    (agent.folder / "bad.json5").write_text(text)
+                    said = agent.command("-config", "bad.json5")
+                    self.assertEqual(said.returncode, 1)
+                    self.assertRegex(said.stdout, r"\A\d{4}-\d\d-\d\dT[\d:.]+\S+ " + re.escape(words))
+            said = agent.command("-config", "/no/such/file.json5")
+            self.assertIn(" could not read config file: ", said.stdout)
+
     def test_a_missing_file_is_named(self):
         with harness.Agent({"jobs": []}) as agent:
             agent.wait_exit() if not agent.running() else agent.stop()
