@@ -70,8 +70,9 @@ void Job::start_run(EventId cause) {
   if (spec_.exec_timeout > Duration(0)) {
     run_timeout_ = ctx_.reactor.after(spec_.exec_timeout, [this] {
       timed_out_ = true;
-      log_warn("supervisor", "job '" + spec_.name + "' ran into its timeout of " +
-                                 format_seconds(spec_.exec_timeout) + ", killing it");
+      // The words of 3.8.0, which scripts look for.
+      log_warn("supervisor", spec_.name + " timeout after " + format_seconds(spec_.exec_timeout) +
+                                 ", killing it");
       process_->kill_tree();
     });
   }

@@ -250,6 +250,7 @@ TEST_F(SupervisorTest, ExecTimeoutKillsTheWholeTreeAndCountsAsFailed) {
   loop_.advance(5s);
   EXPECT_TRUE(launcher_.last("slow").tree_killed);
   EXPECT_GE(index_of("exitFailed slow"), 0);
+  EXPECT_TRUE(log_.contains("slow timeout after 5s"));
 }
 
 TEST_F(SupervisorTest, WaitingEndsAtItsTimeout) {
