@@ -70,6 +70,8 @@ Result<std::string> App::reload() {
     // Not now: the request that asked for this is answered through the old one.
     reactor_.post([old = std::shared_ptr<ControlServer>(std::move(control_))] {});
     control_ = std::move(control);
+  } else if (control_) {
+    log_info("control", "control: serving at " + next.control_socket);  // as 3.8.0 said again
   }
   if (server_changes) server_ = std::move(server);
   if (catalog_changes) {
@@ -102,6 +104,7 @@ Result<std::string> App::reload() {
   summary = summary.empty() ? "no job changed" : summary;
   summary += "; " + std::to_string(report.unchanged.size()) + " unchanged";
   log_info("agent", "configuration reloaded: " + summary);
+  log_debug("control", "control: reloaded app via control plane");  // scripts wait for these words
   return summary;
 }
 
@@ -114,7 +117,7 @@ void App::set_maintenance(bool on) {
   } else if (periodic_) {
     beat();
   }
-  changed();
+  publish_documents();  // who asked for it may look at once
 }
 
 void App::put_environment(const std::vector<std::pair<std::string, std::string>>& pairs) {

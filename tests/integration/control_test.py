@@ -99,6 +99,22 @@ class Endpoints(unittest.TestCase):
             self.assertNotIn("old", [job["Name"] for job in agent.status()["Jobs"]])
 
 
+    def test_a_reload_is_logged_in_the_words_scripts_wait_for(self):
+        with harness.Agent({"jobs": [STAY], "logging": {"level": "debug"}}) as agent:
+            agent.wait_ready()
+            agent.control("POST", "/v3/reload")
+            agent.wait_log("control: reloaded app via control plane")
+            agent.wait_log(f"control: serving at {agent.socket}", count=2)
+
+    def test_the_telemetry_entry_stays_healthy_in_maintenance(self):
+        with agent_with_metrics() as agent:
+            agent.wait_ready()
+            agent.control("POST", "/v3/maintenance/enable")
+            self.assertTrue(agent.status()["Maintenance"])
+            self.assertEqual([(s["Name"], s["Status"]) for s in agent.status()["Services"]],
+                             [("containerpilot", "healthy")])
+
+
 class Commands(unittest.TestCase):
     def test_reach_the_agent_by_its_socket(self):
         with agent_with_metrics() as agent:
