@@ -54,7 +54,11 @@ const Block& service_block() {
           .field("consul", &V2ServiceConfig::consul, object<ConsulExtrasConfig>(extras_block()), "",
                  "Extra fields of the catalog entry.")
           .of(extras_block())
-          .ignore({{"id", "the id is NAME-HOSTNAME"}, {"ipaddress", "see 'interfaces'"}})
+          .ignore({{"id", "the id is NAME-HOSTNAME"},
+                   {"ipaddress", "see 'interfaces'"},
+                   {"healthCheckCmd", "did you mean 'health'?"},
+                   {"discoveryService", ""},
+                   {"definition", ""}})
           .foreign({{"exec",
                      "in generation 2 a check is 'health'; a program to run is the main "
                      "application or a "
@@ -78,6 +82,9 @@ const Block& backend_block() {
           .required()
           .field("tag", &V2BackendConfig::tag, text(), "", "Only instances with this tag.")
           .field("timeout", &V2BackendConfig::timeout, duration(0s), "none", "Bounds one run.")
+          .ignore({{"onChangeCmd", "did you mean 'onChange'?"},
+                   {"discoveryService", ""},
+                   {"lastState", ""}})
           .foreign({{"exec", "onChange"}, {"interval", "poll (generation 3 says interval)"}})
           .build();
   return block;
@@ -103,6 +110,7 @@ const Block& sensor_block_v2() {
           .field("check", &V2SensorConfig::check, argv(), "", "The command.")
           .required()
           .field("timeout", &V2SensorConfig::timeout, duration(0s), "none", "Bounds one run.")
+          .ignore({{"checkCmd", "did you mean 'check'?"}, {"collector", ""}})
           .foreign({{"exec", "check"}, {"interval", "poll (generation 3 says interval)"}})
           .build();
   return block;
@@ -126,6 +134,7 @@ const Block& telemetry_block_v2() {
                  "TTL of the catalog entry.")
           .field("poll", &V2TelemetryConfig::poll, whole_seconds(1s), "5",
                  "Time between two beats.")
+          .ignore({{"listening", ""}, {"addr", "see 'interfaces'"}, {"mux", ""}, {"lock", ""}})
           .build();
   return block;
 }
@@ -139,6 +148,8 @@ const Block& task_block() {
           .field("frequency", &V2TaskConfig::frequency, duration(1ms), "", "Time between two runs.")
           .required()
           .field("timeout", &V2TaskConfig::timeout, duration(1ms), "frequency", "Bounds one run.")
+          .ignore(
+              {{"freqDuration", "did you mean 'frequency'?"}, {"cmd", "did you mean 'command'?"}})
           .foreign({{"exec", "command"}, {"interval", "frequency"}, {"poll", "frequency"}})
           .build();
   return block;
@@ -152,6 +163,10 @@ const Block& coprocess_block() {
           .required()
           .field("restarts", &V2CoprocessConfig::restarts, restarts_kind(), "\"never\"",
                  "How often it is started again after it ended.")
+          .ignore({{"restart", "did you mean 'restarts'?"},
+                   {"restartLimit", "did you mean 'restarts'?"},
+                   {"restartsRemain", ""},
+                   {"cmd", "did you mean 'command'?"}})
           .foreign({{"exec", "command"},
                     {"when", "generation 3 has it: write 'jobs' in place of 'coprocesses'"}})
           .build();

@@ -145,6 +145,9 @@ Trigger make_trigger(PlanContext& context, const Value<WhenConfig>& value) {
     out.kind = when.all ? Trigger::Kind::kAll : Trigger::Kind::kEach;
     out.events = make_events(context, when.all ? when.all : when.any);
   } else if (is_signal_source(*when.source)) {
+    for (const Value<std::string>* name : {&when.once, &when.each}) {
+      if (given(*name)) make_event(context, *name, *when.source);  // of no effect, but no nonsense
+    }
     out.kind = Trigger::Kind::kEach;
     out.events = {{EventCode::kSignal, *when.source}};
   } else if (given(when.once) || given(when.each)) {
@@ -191,8 +194,10 @@ HealthSpec make_health(PlanContext& context, const HealthConfig& health) {
   out.interval = health.interval ? *health.interval : kDefaultInterval;
   out.timeout = health.timeout ? *health.timeout : out.interval;
   if (out.timeout < 0s) {
-    context.problems.error(*health.timeout.node, "found " + describe(*health.timeout.node),
-                           "a duration that is not negative; 0 for no limit");
+    context.problems.warning(*health.timeout.node,
+                             "found " + describe(*health.timeout.node) + ", taken as no limit",
+                             "a duration that is not negative; 0 for no limit");
+    out.timeout = 0s;
   }
   out.start_period = *health.start_period;
   out.raw_output = *health.logging->raw;

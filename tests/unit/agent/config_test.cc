@@ -356,6 +356,36 @@ TEST(Config, CheckWarnsOfProgramsThatAreNotThere) {
   EXPECT_THAT(said, HasSubstr("sensors[0].exec: there is no program 'absent' on PATH here"));
 }
 
+TEST(Config, NamesInsideTheOldProgramAreNoUnknownKeys) {
+  const LoadResult result = load_config({"", R"({ "consul": "c:8500",
+    "services": [{ "name": "aa", "port": 1, "poll": 1, "ttl": 2, "definition": null }],
+    "backends": [{ "name": "bb", "poll": 1, "onChange": "x", "lastState": 1 }],
+    "tasks": [{ "command": "x", "frequency": "1s", "freqDuration": 1 }],
+    "telemetry": { "addr": "x", "sensors": [
+      { "name": "m", "help": "h", "type": "gauge", "poll": 1, "check": "x", "collector": {} }] },
+    "coprocesses": [{ "command": "x", "restart": true, "restartLimit": 3 }] })",
+                                         true},
+                                        options());
+  EXPECT_TRUE(result.plan) << messages(result);
+  EXPECT_EQ(result.warnings.size(), 7U);
+  EXPECT_THAT(result.warnings.back().message, HasSubstr("has no effect: did you mean 'restarts'?"));
+}
+
+TEST(Config, HealthTimeoutBelowZeroIsNoLimitAsBefore) {
+  const Plan plan = load(R"({ consul: "c:8500", jobs: [
+    { name: "a", exec: "x", health: { exec: "y", interval: 1, ttl: 3, timeout: "-1s" } }] })");
+  EXPECT_EQ(plan.jobs[0].spec.health->timeout, 0s);
+}
+
+TEST(Config, EventsBesideASignalMustBeEvents) {
+  const auto job = [](const std::string& when) {
+    return "{ catalog: 'none', jobs: [{ name: 'a', exec: 'x', when: {" + when + "} }] }";
+  };
+  EXPECT_THAT(refusal(job("source: 'SIGHUP', each: 'helthy'")), HasSubstr("\"healthy\""));
+  EXPECT_THAT(load(job("source: 'SIGHUP', each: 'healthy'")).jobs[0].spec.when.events,
+              ElementsAre(EventKey{EventCode::kSignal, "SIGHUP"}));
+}
+
 TEST(Config, GenerationsOneAndTwoNeedACatalogThatIsNotNull) {
   EXPECT_THAT(refusal("{\"consul\": null, \"services\": []}"), HasSubstr("no catalog is chosen"));
 }
