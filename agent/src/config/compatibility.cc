@@ -21,16 +21,35 @@ struct Entry {
   bool (*applies)(const Node&) = nullptr;  ///< looks at the value; null: always
 };
 
-bool is_https(const Node& node) {
-  return node.is(Node::Kind::kString) && node.text.substr(0, 8) == "https://";
-}
-
 const Node* find_any_case(const Node& node, std::string_view key) {
   for (const Node& member : node) {
     if (lower_case(member.key) == key) return &member;
   }
   return nullptr;
 }
+
+std::string_view text_of(const Node* node) {
+  return node != nullptr && node->is(Node::Kind::kString) ? node->text : std::string_view();
+}
+
+/// Over https, and not told whether to check the certificate.
+bool is_https(const Node& consul) {
+  if (consul.is(Node::Kind::kString)) return consul.text.substr(0, 8) == "https://";
+  const Node* tls = find_any_case(consul, "tls");
+  if (tls != nullptr && find_any_case(*tls, "verify") != nullptr) return false;
+  return text_of(find_any_case(consul, "scheme")) == "https" ||
+         text_of(find_any_case(consul, "address")).substr(0, 8) == "https://";
+}
+
+/// Go never used a proxy for the machine itself.
+bool is_elsewhere(const Node& consul) {
+  std::string_view address =
+      consul.is(Node::Kind::kString) ? consul.text : text_of(find_any_case(consul, "address"));
+  if (const std::size_t scheme = address.find("://"); scheme != std::string_view::npos)
+    address.remove_prefix(scheme + 3);
+  return !address.empty() && address.substr(0, 9) != "localhost" && address.substr(0, 4) != "127.";
+}
+
 bool has_no_threshold(const Node& health) {
   return health.is(Node::Kind::kObject) && find_any_case(health, "failurethreshold") == nullptr;
 }
@@ -63,6 +82,10 @@ constexpr std::string_view kOpenMetricsTitle = "A Prometheus that prefers OpenMe
 constexpr std::string_view kPushTitle =
     "A push to a metric that is not declared, or of what is no number, is an error";
 constexpr std::string_view kSocketTitle = "The control socket has mode 0600";
+constexpr std::string_view kDeadSocketTitle = "Only a dead control socket is replaced";
+constexpr std::string_view kProxyTitle = "Proxies of the environment";
+constexpr std::string_view kMethodsTitle = "`/metrics` answers GET and HEAD only";
+constexpr std::string_view kMetaTitle = "The telemetry entry in the catalog has `Meta`";
 constexpr std::string_view kTextLogTitle = "The text log format escapes";
 constexpr std::string_view kDefaultLogTitle =
     "Lines of the default log format begin with the time of 3.x";
@@ -75,33 +98,49 @@ constexpr std::string_view kKeepRestarts = R"(restarts: {limit: "unlimited", del
 constexpr std::string_view kKeepThreshold =
     "health: {failureThreshold: …} sets how many failures it takes";
 constexpr std::string_view kKeepPlainText = "scrape_protocols: [PrometheusText0.0.4] in Prometheus";
+constexpr std::string_view kKeepProxy = "the proxy's address in place of the catalog's";
+constexpr std::string_view kKeepExponent = "write the argument as a string";
 constexpr std::string_view kNoWayBack = "there is no switch for it";
 
 constexpr Entry kEntries[] = {
     {Era::kV3, "consul", kHttpsTitle, kKeepHttps, is_https},
+    {Era::kV3, "consul", kProxyTitle, kKeepProxy, is_elsewhere},
     {Era::kV3, "jobs", kReloadTitle, "restart the agent or the job instead"},
     {Era::kV3, "jobs[].restarts", kRestartTitle, kKeepRestarts},
     {Era::kV3, "jobs[].health", kHealthTitle, kKeepThreshold, has_no_threshold},
     {Era::kV3, "jobs[].health.interval", kFirstCheckTitle, kNoWayBack},
-    {Era::kV3, "jobs[].exec", kNumbersTitle, "write the argument as a string", has_large_number},
+    {Era::kV3, "jobs[].exec", kNumbersTitle, kKeepExponent, has_large_number},
+    {Era::kV3, "jobs[].health.exec", kNumbersTitle, kKeepExponent, has_large_number},
     {Era::kV3, "telemetry", kGoMetricsTitle, kNoWayBack},
     {Era::kV3, "telemetry", kOpenMetricsTitle, kKeepPlainText},
+    {Era::kV3, "telemetry", kMethodsTitle, kNoWayBack},
+    {Era::kV3, "telemetry", kMetaTitle, kNoWayBack},
     {Era::kV3, "telemetry.metrics", kPushTitle, kNoWayBack},
     {Era::kV3, "control.socket", kSocketTitle, "run commands as the agent's user"},
+    {Era::kV3, "control.socket", kDeadSocketTitle, "a path of its own for each agent"},
     {Era::kV3, "logging.format", kTextLogTitle, kNoWayBack, is_text_format},
     {Era::kOld, "services[].health", kHealthTitle, "a larger ttl forgives more failures"},
     {Era::kOld, "services[].poll", kFirstCheckTitle, kNoWayBack},
     {Era::kOld, "coprocesses[].restarts", kRestartTitle, kNoWayBack},
     {Era::kOld, "coprocesses", kReloadTitle, "restart the agent or the job instead"},
-    {Era::kOld, "coprocesses[].command", kNumbersTitle, "write the argument as a string",
-     has_large_number},
-    {Era::kOld, "tasks[].command", kNumbersTitle, "write the argument as a string",
-     has_large_number},
+    {Era::kOld, "coprocesses[].command", kNumbersTitle, kKeepExponent, has_large_number},
+    {Era::kOld, "tasks[].command", kNumbersTitle, kKeepExponent, has_large_number},
+    {Era::kOld, "services[].health", kNumbersTitle, kKeepExponent, has_large_number},
+    {Era::kOld, "backends[].onchange", kNumbersTitle, kKeepExponent, has_large_number},
+    {Era::kOld, "telemetry.sensors[].check", kNumbersTitle, kKeepExponent, has_large_number},
+    {Era::kOld, "onstart", kNumbersTitle, kKeepExponent, has_large_number},
+    {Era::kOld, "prestart", kNumbersTitle, kKeepExponent, has_large_number},
+    {Era::kOld, "prestop", kNumbersTitle, kKeepExponent, has_large_number},
+    {Era::kOld, "poststop", kNumbersTitle, kKeepExponent, has_large_number},
     {Era::kOld, "telemetry", kGoMetricsTitle, kNoWayBack},
     {Era::kOld, "telemetry", kOpenMetricsTitle, kKeepPlainText},
+    {Era::kOld, "telemetry", kMethodsTitle, kNoWayBack},
+    {Era::kOld, "telemetry", kMetaTitle, kNoWayBack},
     {Era::kOld, "logging", kDefaultLogTitle, kNoWayBack, has_default_format},
     {Era::kOld, "logging.format", kTextLogTitle, kNoWayBack, is_text_format},
+    {Era::kOld, "consul", kProxyTitle, kKeepProxy, is_elsewhere},
     {Era::kOld, "etcd", kEtcdTitle, "switch etcd's v3 API on (it is by default since 3.0)"},
+    {Era::kOld, "stoptimeout", kSignalTitle, kNoWayBack},
     {Era::kOld, "poststop", kSignalTitle, kNoWayBack},
 };
 

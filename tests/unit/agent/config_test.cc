@@ -7,11 +7,9 @@
 #include <algorithm>
 #include <chrono>
 #include <fstream>
-#include <iterator>
 #include <map>
 #include <string>
 
-#include "config/compatibility.h"
 #include "containerpilot/agent/version.h"
 #include "load.h"
 #include "support/temp_dir.h"
@@ -280,27 +278,6 @@ TEST(Config, SecretsFromFilesAreNeverPrinted) {
   EXPECT_THAT(plan.secrets, ElementsAre("s3cr3t"));
 }
 
-TEST(Config, CheckTellsWhereOursDiffers) {
-  LoadOptions check = options();
-  check.check = true;
-  const LoadResult result = load_config({"",
-                                         "{ consul: 'https://c:1',\n  jobs: [{ name: 'a', exec: "
-                                         "'/bin/sh',\n    restarts: 'unlimited' }] }",
-                                         false},
-                                        check);
-  EXPECT_EQ(check_report(result),
-            "0 errors, 0 warnings\n\n"
-            "differs from the original for this file:\n"
-            "  <inline>:1 consul: `https` to Consul checks the certificate\n"
-            "    to keep the old behaviour: consul: {address: …, tls: {verify: false}}\n"
-            "  <inline>:2 jobs: Reload leaves unchanged jobs running\n"
-            "    to keep the old behaviour: restart the agent or the job instead\n"
-            "  <inline>:3 jobs[0].restarts: A crashed job that fails again and again waits before "
-            "it is restarted\n"
-            "    to keep the old behaviour: restarts: {limit: \"unlimited\", delay: \"0s\"}\n");
-  EXPECT_THAT(load_config({"", "{catalog: 'none'}", false}, check).differences, IsEmpty());
-}
-
 std::string warnings(const LoadResult& result) {
   std::string out;
   for (const Problem& problem : result.warnings) out += one_line(problem) + "\n";
@@ -399,18 +376,6 @@ TEST(Config, PidVariablesOfGeneration2StayAndHaveBothSpellings) {
   EXPECT_EQ(env_name(plan.jobs.at(0).spec.name), "MY_PROXY");
   EXPECT_FALSE(
       load("{catalog: 'none', jobs: [{name: 'a', exec: 'x'}]}").jobs.at(0).spec.keeps_pid_variable);
-}
-
-TEST(Config, EveryDifferenceIsInTheChangelog) {
-  std::ifstream file("CHANGELOG.md");
-  std::string text{std::istreambuf_iterator<char>(file), {}};
-  std::replace(text.begin(), text.end(), '\n', ' ');
-  for (std::size_t at = 0; (at = text.find("  ", at)) != std::string::npos;) text.erase(at, 1);
-  const std::size_t section = text.find("### Compatibility");
-  ASSERT_NE(section, std::string::npos);
-  for (const std::string& title : compatibility_titles()) {
-    EXPECT_NE(text.find("**" + title, section), std::string::npos) << title;
-  }
 }
 
 TEST(Config, MainApplicationAndHooksOfGeneration2) {
