@@ -28,6 +28,24 @@ std::string rfc3339(WallTime when) {
   return std::string(text.data(), length) + fraction + "Z";
 }
 
+/// A sensor may be called anything; its path is spelled as RFC 3986, section 3.3, has it.
+std::string path_of(std::string_view sensor) {
+  constexpr std::string_view kPlain = "-._~!$&'()*+,;=:@";
+  constexpr std::string_view kHex = "0123456789ABCDEF";
+  std::string path = "/sensors/";
+  for (const char c : sensor) {
+    const auto byte = static_cast<unsigned char>(c);
+    const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+    if (letter || kPlain.find(c) != std::string_view::npos) {
+      path += c;
+    } else {
+      (path += '%') += kHex[byte >> 4];
+      path += kHex[byte & 15];
+    }
+  }
+  return path;
+}
+
 bool usable(const SensorState& state) {
   return !state.stale && !state.series.empty() && (!state.value || std::isfinite(*state.value));
 }
@@ -72,13 +90,13 @@ SensorPages::SensorPages(Reactor& reactor, Documents& documents)
   publish_list();
 }
 SensorPages::~SensorPages() {
-  for (const auto& [name, page] : pages_) documents_.withdraw("/sensors/" + name);
+  for (const auto& [name, page] : pages_) documents_.withdraw(path_of(name));
   documents_.withdraw("/sensors");
 }
 
 void SensorPages::publish_one(const SensorState& state) {
   std::string page = dump(page_of(state));
-  documents_.publish("/sensors/" + state.name,
+  documents_.publish(path_of(state.name),
                      {.status = usable(state) ? 200 : 503, .body = page + "\n"});
   pages_.insert_or_assign(state.name, std::move(page));
 }
@@ -109,7 +127,7 @@ void SensorPages::replace(const std::vector<SensorState>& states) {
       ++it;
       continue;
     }
-    documents_.withdraw("/sensors/" + it->first);
+    documents_.withdraw(path_of(it->first));
     it = pages_.erase(it);
   }
   publish_list();

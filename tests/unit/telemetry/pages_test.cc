@@ -61,6 +61,14 @@ TEST_F(Pages, NeverMakeAValueUp) {
   EXPECT_EQ(page("/sensors/queue", 503)["error"], "the value is not a finite number");
 }
 
+TEST_F(Pages, CanBeAskedForWhateverTheSensorIsCalled) {
+  pages_.replace({state("app:queue", 1), state("my disk/a?50%", 2)});
+  EXPECT_EQ(page("/sensors/app:queue", 200)["value"], 1);
+  EXPECT_EQ(page("/sensors/my%20disk%2Fa%3F50%25", 200)["name"], "my disk/a?50%");
+  pages_.replace({});
+  EXPECT_EQ(documents_.find("/sensors/my%20disk%2Fa%3F50%25"), nullptr);
+}
+
 TEST_F(Pages, ListThemAllAtMostOnceASecond) {
   EXPECT_EQ(page("/sensors", 200), json::parse(R"({"sensors": []})"));
   pages_.replace({state("a", 1), state("b", 2)});
