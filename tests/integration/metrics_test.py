@@ -10,7 +10,9 @@ import subprocess
 import unittest
 
 import harness
+from harness.busy_agent import busy_agent
 
+AGENT_README = pathlib.Path(__file__).resolve().parents[2] / "agent/README.md"
 README = pathlib.Path(__file__).resolve().parents[2] / "telemetry/README.md"
 SLEEP = ["sleep", "1000"]
 # What one agent with a bit of everything must show; the golden list holds more (what has not happened yet).
@@ -136,6 +138,44 @@ class Names(unittest.TestCase):
             agent.write_config({**config, "jobs": config["jobs"][:1], "watches": []})
             agent.control("POST", "/v3/reload")
             harness.until(lambda: not shown(), "its series to go")
+
+
+# Told only in rare states; other tests bring some of them about.
+RARELY = {("Jobs", "Note"), ("Jobs", "Ready"), ("Jobs", "SuppressedLines"), ("Check", "Reason"), ("Check", "Output"),
+          ("Check", "FailuresInARow"), ("Why", "detail"), ("Entries", "Withdrawn"), ("Entries", "Error"), ("WatchDetails", "Error")}
+
+
+def json_paths(node, where="top"):
+    """(where, key) of everything below, list or not; the names of series are nobody's keys."""
+    found = set()
+    for item in node if isinstance(node, list) else [node]:
+        for key, value in item.items():
+            found.add(({"Services": "Jobs"}.get(where, where), key))
+            if key not in ("Series", "Watches") and isinstance(value, (dict, list)):
+                found |= json_paths(value, key)
+    return found
+
+
+class Paths(unittest.TestCase):
+    def documented(self, readme, heading):
+        text = readme.read_text(encoding="utf-8").partition(f"## {heading}\n")[2].partition("\n## ")[0]
+        return {("Jobs" if where == "Services" else where, key) for where, keys in
+                re.findall(r"^\| `?(\w+)(?:\[\])?`? \| (.+) \|$", text, re.M) for key in re.findall(r"`(\w+)`", keys)}
+
+    def test_of_the_status_are_the_ones_the_readme_lists(self):
+        listed = self.documented(AGENT_README, "`/status`")
+        self.assertGreater(len(listed), 50)
+        with busy_agent() as agent:
+            seen = set()
+
+            def all_seen():
+                seen.update(json_paths(agent.get("/status").json))
+                return listed - RARELY <= seen
+            try:
+                harness.until(all_seen, "every path", timeout=30)
+            except AssertionError:
+                self.fail(f"not shown: {listed - RARELY - seen}")
+        self.assertLessEqual(seen, listed)
 
 
 class Targets(unittest.TestCase):
