@@ -211,6 +211,7 @@ class Judge {
 
   void finish_family() {
     if (family_.type == "histogram") histogram();
+    if (family_.type == "stateset") states();
     if (family_.type == "summary") {
       for (const Sample& sample : family_.samples) {
         if (sample.name != family_.name) continue;
@@ -222,6 +223,20 @@ class Judge {
     }
     for (const std::string& suffix : suffixes(family_.type)) {
       if (!family_.name.empty()) owners_.emplace_back(family_.name + suffix, family_.name);
+    }
+  }
+
+  /// Ours are enumerations: one state holds.
+  void states() {
+    std::map<std::map<std::string, std::string>, int> holding;
+    for (const Sample& sample : family_.samples) {
+      std::map<std::string, std::string> labels(sample.labels.begin(), sample.labels.end());
+      if (labels.erase(family_.name) == 0) complain(family_.name + " lacks the label of its name");
+      if (sample.value != 0 && sample.value != 1) complain("a state is 0 or 1");
+      holding[labels] += sample.value == 1 ? 1 : 0;
+    }
+    for (const auto& [labels, count] : holding) {
+      if (count != 1) complain(family_.name + ": not one state holds but " + std::to_string(count));
     }
   }
 

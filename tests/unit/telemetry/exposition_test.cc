@@ -27,6 +27,7 @@ TEST(OpenMetricsValidator, AcceptsAGoodExposition) {
           "a_seconds_total{x=\"\\n\\\\\"} 1\n"
           "# TYPE h histogram\nh_bucket{le=\"1.0\"} 1\nh_bucket{le=\"+Inf\"} 2\nh_sum 3\nh_count "
           "2\n"
+          "# TYPE e stateset\ne{e=\"on\"} 1\ne{e=\"off\"} 0\n"
           "# TYPE s summary\ns{quantile=\"0.5\"} NaN\ns_sum 0\ns_count 0\n# EOF\n"),
       IsEmpty());
 }
@@ -61,6 +62,11 @@ TEST(OpenMetricsValidator, FindsEachFault) {
       "# TYPE h histogram\nh_bucket{le=\"-1.0\"} 1\nh_bucket{le=\"+Inf\"} 2\nh_sum 3\nh_count 2\n# "
       "EOF\n",
       "# TYPE s summary\ns{quantile=\"1.5\"} 1\n# EOF\n",
+      "# TYPE e stateset\ne{e=\"on\"} 1\ne{e=\"off\"} 1\n# EOF\n",
+      "# TYPE e stateset\ne{e=\"on\"} 0\n# EOF\n",
+      "# TYPE e stateset\ne{e=\"on\"} 1\ne{e=\"off\"} 2\n# EOF\n",
+      "# TYPE e stateset\ne{state=\"on\"} 1\n# EOF\n",
+      "# TYPE a gauge\na 1 # {trace=\"x\"} 1\n# EOF\n",
       "# TYPE a gauge\na 1\n# TYPE a_count gauge\na_count 1\n# TYPE b histogram\n# TYPE b_count "
       "gauge\nb_count 1\n# EOF\n",
       "# TYPE a nonsense\na 1\n# EOF\n",
