@@ -63,6 +63,15 @@ bool has_default_format(const Node& logging) {
          lower_case(format->text) == "default";
 }
 
+bool has_no_probe(const Node& health) {
+  for (const char* probe : {"exec", "http", "tcp", "unix"}) {
+    if (find_any_case(health, probe) != nullptr) return false;
+  }
+  return true;
+}
+
+bool is_error_event(const Node& event) { return text_of(&event) == "error"; }
+
 bool has_large_number(const Node& argv) {
   for (const Node& word : argv) {
     if (word.is(Node::Kind::kNumber) && word.number >= 1e6) return true;
@@ -75,6 +84,11 @@ constexpr std::string_view kRestartTitle =
 constexpr std::string_view kReloadTitle = "Reload leaves unchanged jobs running";
 constexpr std::string_view kHttpsTitle = "`https` to Consul checks the certificate";
 constexpr std::string_view kHealthTitle = "A failing check makes the service critical";
+constexpr std::string_view kLeftoverTitle = "An entry that stays critical for an hour is removed";
+constexpr std::string_view kEndTitle = "A job has ended when its process has";
+constexpr std::string_view kNoProbeTitle = "A service whose `health` has no probe is `healthy`";
+constexpr std::string_view kWatchTitle = "A watch also sees that ids, tags or metadata changed";
+constexpr std::string_view kErrorTitle = "`error` events come from the job by its name";
 constexpr std::string_view kFirstCheckTitle = "The first check runs right after the start";
 constexpr std::string_view kNumbersTitle = "Large whole numbers in commands print as digits";
 constexpr std::string_view kGoMetricsTitle = "No `go_*` metrics";
@@ -100,6 +114,7 @@ constexpr std::string_view kKeepThreshold =
 constexpr std::string_view kKeepPlainText = "scrape_protocols: [PrometheusText0.0.4] in Prometheus";
 constexpr std::string_view kKeepProxy = "the proxy's address in place of the catalog's";
 constexpr std::string_view kKeepExponent = "write the argument as a string";
+constexpr std::string_view kKeepLeftovers = "consul: {deregisterCriticalServiceAfter: \"8760h\"}";
 constexpr std::string_view kNoWayBack = "there is no switch for it";
 
 constexpr Entry kEntries[] = {
@@ -109,6 +124,12 @@ constexpr Entry kEntries[] = {
     {Era::kV3, "jobs[].restarts", kRestartTitle, kKeepRestarts},
     {Era::kV3, "jobs[].health", kHealthTitle, kKeepThreshold, has_no_threshold},
     {Era::kV3, "jobs[].health.interval", kFirstCheckTitle, kNoWayBack},
+    {Era::kV3, "jobs[].health", kNoProbeTitle, kNoWayBack, has_no_probe},
+    {Era::kV3, "jobs[].port", kLeftoverTitle, kKeepLeftovers},
+    {Era::kV3, "jobs[].when.once", kErrorTitle, kNoWayBack, is_error_event},
+    {Era::kV3, "jobs[].when.each", kErrorTitle, kNoWayBack, is_error_event},
+    {Era::kV3, "jobs[].exec", kEndTitle, "let the last process run in the foreground"},
+    {Era::kV3, "watches", kWatchTitle, kNoWayBack},
     {Era::kV3, "jobs[].exec", kNumbersTitle, kKeepExponent, has_large_number},
     {Era::kV3, "jobs[].health.exec", kNumbersTitle, kKeepExponent, has_large_number},
     {Era::kV3, "telemetry", kGoMetricsTitle, kNoWayBack},
@@ -120,6 +141,8 @@ constexpr Entry kEntries[] = {
     {Era::kV3, "control.socket", kDeadSocketTitle, "a path of its own for each agent"},
     {Era::kV3, "logging.format", kTextLogTitle, kNoWayBack, is_text_format},
     {Era::kOld, "services[].health", kHealthTitle, "a larger ttl forgives more failures"},
+    {Era::kOld, "services[].port", kLeftoverTitle, kKeepLeftovers},
+    {Era::kOld, "backends", kWatchTitle, kNoWayBack},
     {Era::kOld, "services[].poll", kFirstCheckTitle, kNoWayBack},
     {Era::kOld, "coprocesses[].restarts", kRestartTitle, kNoWayBack},
     {Era::kOld, "coprocesses", kReloadTitle, "restart the agent or the job instead"},

@@ -39,6 +39,8 @@ TEST(Compatibility, CheckTellsWhereOursDiffers) {
             "    to keep the old behaviour: the proxy's address in place of the catalog's\n"
             "  <inline>:2 jobs: Reload leaves unchanged jobs running\n"
             "    to keep the old behaviour: restart the agent or the job instead\n"
+            "  <inline>:2 jobs[0].exec: A job has ended when its process has\n"
+            "    to keep the old behaviour: let the last process run in the foreground\n"
             "  <inline>:3 jobs[0].restarts: A crashed job that fails again and again waits before "
             "it is restarted\n"
             "    to keep the old behaviour: restarts: {limit: \"unlimited\", delay: \"0s\"}\n");
@@ -74,6 +76,7 @@ TEST(Compatibility, EveryChangelogEntryOnAKeyIsADifferenceToTell) {
                                            "Empty `preStart`",
                                            "More values are accepted",
                                            "Errors of a configuration",
+                                           "Commands tell their failures on stderr",
                                            "`-config` given several times",
                                            "`jobs: {}`",
                                            "Two jobs of one name",
