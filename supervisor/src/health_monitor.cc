@@ -45,10 +45,11 @@ void HealthMonitor::check() {
                .name = name,
                .raw_output = spec_.raw_output,
                .on_line = {}};
-  run.on_line = [name](pid_t pid, bool, std::string_view line) {
+  run.on_line = [this, name](pid_t pid, bool, std::string_view line) {
     LineSource source;
     source.check = name;
     source.pid = pid;
+    source.fields = spec_.output_fields;
     log_child_line(source, line);
   };
   running_ = probes_.run(std::move(run), [this](const ProbeResult& result) { on_result(result); });

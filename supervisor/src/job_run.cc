@@ -118,6 +118,7 @@ void Job::read_output(UniqueFd fd) {
   source.merge_json = spec_.output.merge_json;
   source.file = output_file_;
   source.bare = output_file_ != nullptr;
+  source.fields = spec_.output.fields;
   // Readers outlive the run: a daemon it left behind may still write. The oldest make room.
   if (readers_.size() >= kMaxLingeringReaders) readers_.pop_front();
   readers_.emplace_back(

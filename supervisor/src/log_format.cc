@@ -7,6 +7,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
+#include <utility>
 #include <vector>
 
 #include "containerpilot/supervisor/utf8.h"
@@ -157,6 +158,41 @@ void append_member_name(std::string& out, std::string_view key) {
   out += "\":";
 }
 
+// Text and json, keys in alphabetical order.
+void format_fields(LogFormat format, std::string& out, WallTime when, LogLevel level,
+                   std::string_view message, std::vector<LogField> all) {
+  std::string time;
+  if (format == LogFormat::kJson) {
+    append_time(time, when, Fraction::kNanoseconds);
+    all.push_back({"level", level_name(level)});
+    all.push_back({"msg", message});
+    all.push_back({"time", time});
+  } else {
+    append_text_head(out, when, level, message);
+  }
+  std::stable_sort(all.begin(), all.end(),
+                   [](const LogField& a, const LogField& b) { return a.key < b.key; });
+  if (format == LogFormat::kText) {
+    for (const LogField& field : all) append_text_field(out, field);
+    out += '\n';
+    return;
+  }
+  out += '{';
+  for (const LogField& field : all) {
+    append_member_name(out, field.key);
+    append_json_value(out, field);
+  }
+  out += "}\n";
+}
+
+std::vector<LogField> fields_of(const LineSource& source) {
+  std::vector<LogField> all = {{"pid", std::int64_t{source.pid}}};
+  if (const Origin origin = origin_of(source); !origin.key.empty())
+    all.push_back({origin.key, origin.name});
+  for (const auto& [key, value] : source.fields) all.push_back({key, value});
+  return all;
+}
+
 // Keys in alphabetical order: check, job, level, msg, pid, sensor, time. A child's own members win.
 void format_json_line(std::string& out, WallTime when, const LineSource& source,
                       std::string_view line) {
@@ -299,28 +335,7 @@ void format_entry(LogFormat format, std::string& out, WallTime when, LogLevel le
   }
   std::vector<LogField> all(fields);
   if (!module.empty()) all.push_back({"mod", module});
-  std::string time;
-  if (format == LogFormat::kJson) {
-    append_time(time, when, Fraction::kNanoseconds);
-    all.push_back({"level", level_name(level)});
-    all.push_back({"msg", message});
-    all.push_back({"time", time});
-  } else {
-    append_text_head(out, when, level, message);
-  }
-  std::stable_sort(all.begin(), all.end(),
-                   [](const LogField& a, const LogField& b) { return a.key < b.key; });
-  if (format == LogFormat::kText) {
-    for (const LogField& field : all) append_text_field(out, field);
-    out += '\n';
-    return;
-  }
-  out += '{';
-  for (const LogField& field : all) {
-    append_member_name(out, field.key);
-    append_json_value(out, field);
-  }
-  out += "}\n";
+  format_fields(format, out, when, level, message, std::move(all));
 }
 
 void format_child_line(LogFormat format, std::string& out, WallTime when, const LineSource& source,
@@ -330,10 +345,17 @@ void format_child_line(LogFormat format, std::string& out, WallTime when, const 
     out += '\n';
     return;
   }
+  if (!source.fields.empty() && format != LogFormat::kDefault)
+    return format_fields(format, out, when, LogLevel::kInfo, line, fields_of(source));
   switch (format) {
     case LogFormat::kDefault:
       append_time(out, when, Fraction::kNanoseconds);
       out += ' ';
+      if (!source.fields.empty()) {
+        out += line;
+        out += '\n';
+        return;
+      }
       // A check's line names only the pid, as 3.8.0 has it.
       if (const Origin origin = origin_of(source); !origin.name.empty() && source.check.empty()) {
         out += origin.name;

@@ -147,6 +147,8 @@ class Translation {
     }
     Advertisement& entry =
         out.advertise.emplace(advertise(*service.name, service.interfaces, *service.node));
+    health.output_fields = {
+        {"process", "health"}, {"serviceName", *service.name}, {"serviceID", entry.service.id}};
     entry.service.port = static_cast<int>(*service.port);
     entry.service.tags = *service.tags;
     entry.service.ttl = *service.ttl;
@@ -168,6 +170,7 @@ class Translation {
     handler.when.events = {{EventCode::kChanged, source}};
     handler.exec_timeout = *backend.timeout;
     handler.paused_in_maintenance = true;
+    handler.output.fields = {{"process", "onChange"}, {"backend", *backend.name}};
   }
 
   void add_task(const V2TaskConfig& task) {
@@ -179,6 +182,7 @@ class Translation {
     out.when.first_run_at_once = false;
     out.exec_timeout = task.timeout ? *task.timeout : *task.frequency;
     out.restarts.limit = Limit{Limit::kUnlimited};
+    out.output.fields = {{"process", "task"}, {"task", *task.name}};
     out.paused_in_maintenance = true;
   }
 
@@ -187,6 +191,7 @@ class Translation {
     JobSpec& out = plan_.jobs.emplace_back().spec;
     out = job(unique("coprocess/" + name, *coprocess.node), *coprocess.command);
     out.pid_alias = "CONTAINERPILOT_COPROCESS[" + name + "]_PID";  // with brackets, as 2.x had it
+    out.output.fields = {{"process", "coprocess"}, {"coprocess", name}};
     if (coprocess.restarts->limit) out.restarts.limit = *coprocess.restarts->limit;
   }
 

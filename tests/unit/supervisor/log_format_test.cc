@@ -71,6 +71,23 @@ TEST_F(LogLines, OfTheAgentInJsonFormatHaveSortedKeys) {
       "\n");
 }
 
+TEST_F(LogLines, OfAChildWithFieldsOfItsOwn) {  // those of 2.x
+  const LineFields fields = {{"process", "task"}, {"task", "a b"}};
+  const LineSource source{.job = "task/a b", .pid = 7, .fields = fields};
+  EXPECT_EQ(child(LogFormat::kDefault, source, "hi"), "2026-01-02T03:04:05.678901234Z hi\n");
+  EXPECT_EQ(child(LogFormat::kText, source, "hi"),
+            "time=\"2026-01-02T03:04:05Z\" level=info msg=hi job=\"task/a b\" pid=7 process=task "
+            "task=\"a b\" \n");
+  EXPECT_EQ(Json::parse(child(LogFormat::kJson, source, "hi")),
+            Json({{"job", "task/a b"},
+                  {"level", "info"},
+                  {"msg", "hi"},
+                  {"pid", 7},
+                  {"process", "task"},
+                  {"task", "a b"},
+                  {"time", "2026-01-02T03:04:05.678901234Z"}}));
+}
+
 TEST_F(LogLines, NameTheirModuleInTextAndJson) {
   std::string out;
   format_entry(LogFormat::kText, out, kWhen, LogLevel::kInfo, "supervisor", "hi",

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "containerpilot/supervisor/event.h"
+#include "containerpilot/supervisor/log.h"
 #include "containerpilot/supervisor/probe_spec.h"
 #include "containerpilot/supervisor/process.h"
 #include "containerpilot/supervisor/reactor.h"
@@ -84,6 +85,7 @@ struct HealthSpec {
   UnhealthyAction on_failure = UnhealthyAction::kIgnore;
   Duration watchdog{0};  ///< with JobSpec::notify: unhealthy this long after the last WATCHDOG=1
   bool raw_output = false;
+  LineFields output_fields;  ///< as JobOutput::fields
   /// Generations 1 and 2: checked from the start of the agent on, whatever the process does.
   bool independent_of_process = false;
   friend bool operator==(const HealthSpec&, const HealthSpec&) = default;
@@ -95,6 +97,7 @@ struct JobOutput {
   std::string file;         ///< a file of its own; empty: the agent's log
   bool merge_json = false;  ///< lines that are JSON objects are merged into a json log entry
   unsigned max_rate = 0;    ///< lines a second; what is above is counted and left out. 0: all
+  LineFields fields;        ///< generations 1 and 2: who prints, see LineSource::fields
   friend bool operator==(const JobOutput&, const JobOutput&) = default;
 };
 

@@ -6,9 +6,12 @@
 #include <functional>
 #include <initializer_list>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
+#include <vector>
 
 #include "containerpilot/supervisor/result.h"
 
@@ -69,6 +72,9 @@ class LogFile;
 /// Appends, creates with 0666 & ~umask. Errors: kNotFound, kDenied, kIo.
 Result<std::shared_ptr<LogFile>> open_log_file(const std::string& path);
 
+/// Further keys and values of a child's lines, as generation 2 names who printed them.
+using LineFields = std::vector<std::pair<std::string, std::string>>;
+
 /// Who a line of child output came from. At most one of the first three is set.
 struct LineSource {
   std::string_view job;    ///< job name
@@ -79,6 +85,8 @@ struct LineSource {
   bool merge_json =
       false;  ///< json format: members of a line that is a JSON object become the entry's own
   std::shared_ptr<LogFile> file = nullptr;  ///< null: where the log goes
+  /// Stand beside the others in text and json; with them the default format names nobody.
+  std::span<const LineFields::value_type> fields = {};
 };
 /// One whole line of a child's output, without its newline, logged at level info (so a log level
 /// above hides it, unless it has a file of its own). Never dropped: whoever reads children stops
