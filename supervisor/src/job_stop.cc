@@ -88,6 +88,8 @@ void Job::begin_signal() {
   if (!wait) return signal_to_stop();
   if (phase_ == StopPhase::kDependents) return;
   phase_ = StopPhase::kDependents;
+  // What these wait for has limits of its own.
+  if (spec_.outlives_main || (spec_.ends_agent && !process_)) return;
   stop_timer_ = ctx_.reactor.after(std::max(stop_timeout(), Duration(0)), [this] {
     if (phase_ == StopPhase::kDependents) signal_to_stop();
   });

@@ -37,7 +37,8 @@ ReloadReport Supervisor::Impl::apply(SupervisorConfig config) {
     const auto it = std::find_if(
         jobs_.begin(), jobs_.end(),
         [&spec](const std::unique_ptr<Job>& job) { return job && job->spec().name == spec.name; });
-    if (it != jobs_.end() && ((*it)->spec() == spec || (*it)->spec().survives_reload)) {
+    const bool again = spec.runs_again_at_reload && it != jobs_.end() && (*it)->complete();
+    if (it != jobs_.end() && !again && ((*it)->spec() == spec || (*it)->spec().survives_reload)) {
       report.unchanged.push_back(spec.name);
       kept.insert(spec.name);
       next.push_back(std::move(*it));

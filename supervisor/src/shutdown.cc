@@ -26,6 +26,17 @@ bool Supervisor::Impl::may_signal(const Job& job) const {
              other->waits_for({EventCode::kStopped, job.spec().name});
     });
   }
+  if (job.spec().ends_agent && !job.process_running()) {
+    // It has ended by itself: the catalog hears of it before postStop runs.
+    return std::none_of(jobs_.begin(), jobs_.end(), [](const std::unique_ptr<Job>& other) {
+      return other->spec().advertised && !other->complete();
+    });
+  }
+  if (job.spec().outlives_main) {
+    return std::all_of(jobs_.begin(), jobs_.end(), [](const std::unique_ptr<Job>& other) {
+      return other->complete() || !(other->spec().ends_agent || other->is_stop_hook());
+    });
+  }
   // Who was started by this one's health, or runs while it does, goes first.
   return std::none_of(jobs_.begin(), jobs_.end(), [&job](const std::unique_ptr<Job>& other) {
     if (other.get() == &job || other->complete() || !other->process_running() ||
@@ -98,13 +109,14 @@ void Supervisor::Impl::sweep() {
 }
 
 void Supervisor::Impl::bound_last_hooks() {
-  const bool only_hooks = std::all_of(
-      jobs_.begin(), jobs_.end(),
-      [](const std::unique_ptr<Job>& job) { return job->complete() || job->is_stop_hook(); });
+  const bool only_hooks =
+      std::all_of(jobs_.begin(), jobs_.end(), [](const std::unique_ptr<Job>& job) {
+        return job->complete() || job->is_stop_hook() || job->spec().outlives_main;
+      });
   if (!only_hooks || hook_limit_.active()) return;
   hook_limit_ = context_.reactor.after(kHookLimit, [this] {
     for (const auto& job : jobs_) {
-      if (job->complete()) continue;
+      if (job->complete() || !job->is_stop_hook()) continue;
       log_warn("supervisor", "job '" + job->spec().name + "' holds up the end for more than " +
                                  format_seconds(kHookLimit) + ", stopping it");
       job->stop(shutdown_event_);

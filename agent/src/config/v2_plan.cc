@@ -192,6 +192,8 @@ class Translation {
     out = job(unique("coprocess/" + name, *coprocess.node), *coprocess.command);
     out.pid_alias = "CONTAINERPILOT_COPROCESS[" + name + "]_PID";  // with brackets, as 2.x had it
     out.output.fields = {{"process", "coprocess"}, {"coprocess", name}};
+    out.runs_again_at_reload = true;
+    out.outlives_main = true;
     if (coprocess.restarts->limit) out.restarts.limit = *coprocess.restarts->limit;
   }
 

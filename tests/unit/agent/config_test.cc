@@ -434,6 +434,7 @@ TEST(Config, MainApplicationAndHooksOfGeneration2) {
   EXPECT_TRUE(tick.paused_in_maintenance);
 
   EXPECT_EQ(jobs.at("coprocess/agent").restarts.limit.count, 2U);
+  EXPECT_TRUE(jobs.at("coprocess/agent").outlives_main);
   EXPECT_EQ(env_name("coprocess/agent"), "AGENT");
   EXPECT_EQ(env_name("main/app"), "APP");
 

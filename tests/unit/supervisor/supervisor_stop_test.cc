@@ -191,6 +191,51 @@ TEST_F(SupervisorTest, ServicesLeaveTheCatalogBeforePreStopRuns) {
   EXPECT_EQ(exit_code_, 143);  // the application's own end decides
 }
 
+TEST_F(SupervisorTest, ServicesLeaveTheCatalogBeforePostStopRuns) {
+  hold_withdrawals_ = true;
+  JobSpec main = job("main");
+  main.ends_agent = true;
+  JobSpec service;
+  service.name = "web";
+  service.advertised = true;
+  run({main, service, job_when("postStop", Trigger::Kind::kOnce, EventCode::kStopped, "main")});
+  launcher_.finish("main", {.code = 4});
+  EXPECT_EQ(launcher_.starts("postStop"), 0);
+  held_.at(0)();
+  loop_.settle();
+  EXPECT_EQ(launcher_.starts("postStop"), 1);
+  launcher_.finish("postStop");
+  EXPECT_EQ(exit_code_, 4);
+}
+
+TEST_F(SupervisorTest, CoprocessesAreThereForPostStop) {
+  JobSpec main = job("main");
+  main.ends_agent = true;
+  JobSpec coprocess = job("coprocess");
+  coprocess.outlives_main = true;
+  run({main, coprocess, job_when("postStop", Trigger::Kind::kOnce, EventCode::kStopped, "main")});
+  shutdown();
+  EXPECT_EQ(launcher_.running("main"), 0);
+  loop_.advance(1min);
+  EXPECT_THAT(launcher_.last("coprocess").signals, IsEmpty());
+  launcher_.finish("postStop");
+  EXPECT_THAT(launcher_.last("coprocess").signals, ElementsAre(SIGTERM));
+  EXPECT_EQ(exit_code_, 143);
+}
+
+TEST_F(SupervisorTest, CoprocessesDoNotKeepAPostStopWithoutEnd) {
+  JobSpec main = job("main");
+  main.ends_agent = true;
+  JobSpec coprocess = job("coprocess");
+  coprocess.outlives_main = true;
+  run({main, coprocess, job_when("postStop", Trigger::Kind::kOnce, EventCode::kStopped, "main")});
+  launcher_.finish("main");
+  EXPECT_EQ(launcher_.running("postStop"), 1);
+  loop_.advance(Supervisor::kHookLimit + 1s);
+  EXPECT_TRUE(exit_code_);
+  EXPECT_EQ(launcher_.running("coprocess"), 0);
+}
+
 // ---- the catalog as a job ----
 
 TEST_F(SupervisorTest, WhatServesTheCatalogIsSignalledWhenAllOthersHaveLeftIt) {

@@ -282,6 +282,21 @@ TEST_F(SupervisorTest, WhileRunsAsLongAsTheStateHolds) {
 
 // ---- reload ----
 
+TEST_F(SupervisorTest, ReloadRunsACoprocessThatHasEndedAgain) {
+  JobSpec once = job("once");
+  JobSpec coprocess = job("coprocess");
+  coprocess.runs_again_at_reload = true;
+  JobSpec lasting = job("lasting");
+  lasting.runs_again_at_reload = true;
+  run({job("stay"), once, coprocess, lasting});
+  launcher_.finish("once");
+  launcher_.finish("coprocess");
+  reload({job("stay"), once, coprocess, lasting});
+  EXPECT_EQ(launcher_.starts("once"), 1);
+  EXPECT_EQ(launcher_.starts("coprocess"), 2);
+  EXPECT_EQ(launcher_.starts("lasting"), 1);
+}
+
 TEST_F(SupervisorTest, ReloadKeepsUnchangedJobsRunning) {
   run({job("a"), job("b"), job("c")});
   const pid_t pid = supervisor_->job("a")->pid;

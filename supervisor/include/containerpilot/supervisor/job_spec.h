@@ -128,6 +128,10 @@ struct JobSpec {
   bool paused_in_maintenance = false;
   /// Survives every reload untouched (the main application of generations 1 and 2).
   bool survives_reload = false;
+  /// Generations 1 and 2: runs anew at a reload if it has ended (coprocesses).
+  bool runs_again_at_reload = false;
+  /// Generations 1 and 2: at the end there until the main application and its hooks have ended.
+  bool outlives_main = false;
   /// Generations 1 and 2: CONTAINERPILOT_<NAME>_PID stays set when the process has ended.
   bool keeps_pid_variable = false;
   std::string pid_alias;  ///< another variable that tells the pid likewise; empty: none
