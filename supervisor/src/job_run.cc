@@ -100,12 +100,13 @@ std::string Job::describe_cause() const {
 }
 
 void Job::tell_pid(pid_t pid) {
+  if (!spec_.tells_pid) return;
   ctx_.environment.set(pid_variable_, std::to_string(pid));
   if (!spec_.pid_alias.empty()) ctx_.environment.set(spec_.pid_alias, std::to_string(pid));
 }
 
 void Job::forget_pid() {
-  if (spec_.keeps_pid_variable) return;
+  if (spec_.keeps_pid_variable || !spec_.tells_pid) return;
   ctx_.environment.unset(pid_variable_);
   ctx_.environment.unset(spec_.pid_alias);
 }

@@ -171,6 +171,7 @@ class Translation {
     handler.exec_timeout = *backend.timeout;
     handler.paused_in_maintenance = true;
     handler.output.fields = {{"process", "onChange"}, {"backend", *backend.name}};
+    handler.tells_pid = false;
   }
 
   void add_task(const V2TaskConfig& task) {
@@ -183,6 +184,7 @@ class Translation {
     out.exec_timeout = task.timeout ? *task.timeout : *task.frequency;
     out.restarts.limit = Limit{Limit::kUnlimited};
     out.output.fields = {{"process", "task"}, {"task", *task.name}};
+    out.tells_pid = false;
     out.paused_in_maintenance = true;
   }
 

@@ -426,12 +426,14 @@ TEST(Config, MainApplicationAndHooksOfGeneration2) {
   EXPECT_EQ(change.when.kind, Trigger::Kind::kEach);
   EXPECT_THAT(change.when.events, ElementsAre(EventKey{EventCode::kChanged, "watch.db"}));
   EXPECT_EQ(change.exec_timeout, 2s);
+  EXPECT_FALSE(change.tells_pid);
 
   const JobSpec& tick = jobs.at("task/tick");
   EXPECT_EQ(tick.when.interval, 1500ms);
   EXPECT_FALSE(tick.when.first_run_at_once);
   EXPECT_EQ(tick.exec_timeout, 1500ms);
   EXPECT_TRUE(tick.paused_in_maintenance);
+  EXPECT_FALSE(tick.tells_pid);  // a task may be called "app"
 
   EXPECT_EQ(jobs.at("coprocess/agent").restarts.limit.count, 2U);
   EXPECT_TRUE(jobs.at("coprocess/agent").outlives_main);

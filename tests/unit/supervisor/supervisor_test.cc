@@ -297,6 +297,13 @@ TEST_F(SupervisorTest, ReloadRunsACoprocessThatHasEndedAgain) {
   EXPECT_EQ(launcher_.starts("lasting"), 1);
 }
 
+TEST_F(SupervisorTest, AJobMayTellNobodyItsPid) {
+  JobSpec task = job("app");
+  task.tells_pid = false;
+  run({task});
+  EXPECT_EQ(environment_.get("CONTAINERPILOT_APP_PID"), nullptr);
+}
+
 TEST_F(SupervisorTest, ReloadKeepsUnchangedJobsRunning) {
   run({job("a"), job("b"), job("c")});
   const pid_t pid = supervisor_->job("a")->pid;

@@ -132,6 +132,7 @@ struct JobSpec {
   bool runs_again_at_reload = false;
   /// Generations 1 and 2: at the end there until the main application and its hooks have ended.
   bool outlives_main = false;
+  bool tells_pid = true;  ///< in CONTAINERPILOT_<NAME>_PID
   /// Generations 1 and 2: CONTAINERPILOT_<NAME>_PID stays set when the process has ended.
   bool keeps_pid_variable = false;
   std::string pid_alias;  ///< another variable that tells the pid likewise; empty: none
