@@ -93,8 +93,11 @@ Watch ConsulCatalog::register_service(const ServiceSpec& service, Health health,
 
 Watch ConsulCatalog::update(const ServiceSpec& service, Health health, const std::string& output,
                             Done done) {
-  const std::string target = "/v1/agent/check/update/service:" + percent_encode(service.id);
-  HttpRequest request = make_request("PUT", target, encode_check_update(health, output));
+  ServiceSpec known = service;
+  if (unnamed_checks_.contains(service.id)) known.check_id.clear();
+  Beat beat = encode_beat(known, health, output);
+  const std::string target = beat.target;
+  HttpRequest request = make_request("PUT", target, std::move(beat.body));
   // A beat that hangs must be given up while the next ones can still save the entry.
   if (service.ttl > 0s)
     request.timeout = std::clamp(service.ttl / 2, kMinBeatTimeout, kCallTimeout);
@@ -150,18 +153,19 @@ Watch ConsulCatalog::own_entries(OwnEntriesDone done) {
     return Error(Errc::kNotFound,
                  "cannot read the answer of " + base_url_ + target + ": " + error.text());
   };
-  *step = get("/v1/agent/services", [get, cannot_tell, step = std::weak_ptr(step),
+  *step = get("/v1/agent/services", [this, get, cannot_tell, step = std::weak_ptr(step),
                                      done = std::move(done)](Result<std::string> services_body) {
     if (!services_body) return done(std::move(services_body).error());
     auto services = decode_agent_services(services_body.value());
     if (!services) return done(cannot_tell(services.error(), "/v1/agent/services"));
     const auto alive = step.lock();
     if (!alive) return;
-    *alive = get("/v1/agent/checks", [cannot_tell, services = std::move(services).value(),
+    *alive = get("/v1/agent/checks", [this, cannot_tell, services = std::move(services).value(),
                                       done](Result<std::string> checks_body) {
       if (!checks_body) return done(std::move(checks_body).error());
       const auto checks = decode_agent_checks(checks_body.value());
       if (!checks) return done(cannot_tell(checks.error(), "/v1/agent/checks"));
+      unnamed_checks_ = unnamed_checks(checks.value());
       done(merge_own_entries(services, checks.value()));
     });
   });

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -37,7 +38,8 @@ class ConsulCatalog : public Catalog {
   TokenFile token_file_;
   HttpClient& calls_;
   HttpClient& polls_;
-  bool multiplexed_ = false;  ///< as the last answer to a query came
+  bool multiplexed_ = false;              ///< as the last answer to a query came
+  std::set<std::string> unnamed_checks_;  ///< ids of services, see unnamed_checks()
 };
 
 }  // namespace containerpilot::discovery

@@ -32,6 +32,7 @@ std::string encode_registration(const ServiceSpec& service, Health health) {
   if (service.enable_tag_override) body["EnableTagOverride"] = true;
   if (!service.meta.empty()) body["Meta"] = service.meta;
   auto& check = body["Check"];
+  if (!service.check_id.empty()) check["CheckID"] = check["Name"] = service.check_id;
   check["TTL"] = to_go_duration(service.ttl);
   check["Status"] = health_name(health);
   check["Notes"] =
@@ -41,6 +42,21 @@ std::string encode_registration(const ServiceSpec& service, Health health) {
                                                 : service.deregister_critical_after;
   body["Checks"] = nullptr;
   return to_json_line(body);
+}
+
+std::string plain_check_id(std::string_view service_id) {
+  return "service:" + std::string(service_id);
+}
+
+Beat encode_beat(const ServiceSpec& service, Health health, std::string_view output) {
+  if (!service.check_id.empty() && health == Health::kPassing) {
+    return {"/v1/agent/check/pass/" + percent_encode(service.check_id) +
+                "?note=" + percent_encode(output),
+            ""};
+  }
+  const std::string id = service.check_id.empty() ? "service:" + percent_encode(service.id)
+                                                  : percent_encode(service.check_id);
+  return {"/v1/agent/check/update/" + id, encode_check_update(health, output)};
 }
 
 std::string encode_check_update(Health health, std::string_view output) {
@@ -142,12 +158,25 @@ Result<std::vector<AgentCheck>> decode_agent_checks(std::string_view body) {
   return answer(document, std::move(checks));
 }
 
+std::set<std::string> unnamed_checks(const std::vector<AgentCheck>& checks) {
+  std::set<std::string> unnamed;
+  for (const AgentCheck& check : checks) {
+    if (check.id == plain_check_id(check.service_id)) unnamed.insert(check.service_id);
+  }
+  for (const AgentCheck& check : checks) {
+    if (check.id == check.service_id) unnamed.erase(check.service_id);
+  }
+  return unnamed;
+}
+
 std::vector<OwnEntry> merge_own_entries(std::vector<OwnEntry> entries,
                                         const std::vector<AgentCheck>& checks) {
   std::map<std::string_view, const AgentCheck*> by_id;
   for (const AgentCheck& check : checks) by_id.emplace(check.id, &check);
   for (OwnEntry& entry : entries) {
-    const auto it = by_id.find("service:" + entry.service.id);
+    auto it = by_id.find(plain_check_id(entry.service.id));
+    // 2.x named the check as the entry.
+    if (it == by_id.end()) it = by_id.find(entry.service.id);
     entry.has_check = it != by_id.end();
     if (!entry.has_check) continue;
     // Consul's own words once nobody beats; a check reported critical has that report's output.

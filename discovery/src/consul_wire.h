@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,7 +21,14 @@ inline constexpr std::string_view kDefaultDeregisterAfter = "1h";
 
 /// Body of PUT /v1/agent/service/register.
 std::string encode_registration(const ServiceSpec& service, Health health);
-/// Body of PUT /v1/agent/check/update/service:<id>.
+/// The id Consul gives the check of a registration that names none.
+std::string plain_check_id(std::string_view service_id);
+struct Beat {
+  std::string target, body;
+};
+/// PUT that tells a state. A check with an id of its own passes as 2.x had it, without a body.
+Beat encode_beat(const ServiceSpec& service, Health health, std::string_view output);
+/// Body of PUT /v1/agent/check/update/<check>.
 std::string encode_check_update(Health health, std::string_view output);
 /// Path and query of GET /v1/health/service/<name>; index 0 gives a plain query, others a waiting
 /// one.
@@ -42,6 +50,9 @@ struct AgentCheck {
 };
 /// Answer of GET /v1/agent/checks.
 Result<std::vector<AgentCheck>> decode_agent_checks(std::string_view body);
+/// Ids of services whose only check has the id Consul gave it: before 0.9 it did so whatever the
+/// registration said.
+std::set<std::string> unnamed_checks(const std::vector<AgentCheck>& checks);
 /// Puts the two answers together.
 std::vector<OwnEntry> merge_own_entries(std::vector<OwnEntry> entries,
                                         const std::vector<AgentCheck>& checks);

@@ -149,6 +149,8 @@ class Translation {
         out.advertise.emplace(advertise(*service.name, service.interfaces, *service.node));
     health.output_fields = {
         {"process", "health"}, {"serviceName", *service.name}, {"serviceID", entry.service.id}};
+    entry.service.check_id = entry.service.id;
+    if (v1_) entry.service.notes = "TTL for " + *service.name + " set by " + own_name();
     entry.service.port = static_cast<int>(*service.port);
     entry.service.tags = *service.tags;
     entry.service.ttl = *service.ttl;
@@ -213,6 +215,8 @@ class Translation {
     entry.service.port = out.server.port;
     entry.service.tags = *config.tags;
     entry.service.ttl = config.ttl ? *config.ttl : kTelemetryTtl;
+    entry.service.check_id = entry.service.id;
+    if (v1_) entry.service.notes = "TTL for " + name + " set by " + own_name();
     for (const V2SensorConfig& sensor : *config.sensors) add_sensor(sensor);
   }
 

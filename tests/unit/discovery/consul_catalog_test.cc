@@ -97,6 +97,22 @@ TEST_F(ConsulCatalogTest, TakesAnyRefusedBeatForALostEntry) {
   }
 }
 
+TEST_F(ConsulCatalogTest, BeatsTheNameThatAnOldConsulGaveACheck) {
+  auto catalog = make();
+  ServiceSpec spec = web();
+  spec.check_id = "web-h";
+  Watch call = catalog.update(spec, Health::kPassing, "ok", keep());
+  calls.answer(calls.last("PUT", "/v1/agent/check/pass/web-h?note=ok"), 500, "unknown check");
+  EXPECT_EQ(result->error().code(), Errc::kNotFound);
+  call = catalog.own_entries([](const auto&) {});
+  calls.answer(calls.last("GET", "/v1/agent/services"), 200, R"({"web-h": {"ID": "web-h"}})");
+  calls.answer(calls.last("GET", "/v1/agent/checks"), 200,
+               R"({"service:web-h": {"ServiceID": "web-h", "Status": "passing"}})");
+  call = catalog.update(spec, Health::kPassing, "ok", keep());
+  calls.answer(calls.last("PUT", "/v1/agent/check/update/service:web-h"), 200);
+  EXPECT_TRUE(result.value());
+}
+
 TEST_F(ConsulCatalogTest, KeepsTheErrorOfABeatThatWasNotAnswered) {
   auto catalog = make();
   const Watch call = catalog.update(web(), Health::kPassing, "ok", keep());

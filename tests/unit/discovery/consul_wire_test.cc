@@ -39,6 +39,30 @@ TEST(ConsulRegistration, IsTheBodyOfTheOldProgram) {
       "\n");
 }
 
+TEST(ConsulRegistration, NamesTheCheckIfAsked) {  // 2.x named it as the entry
+  ServiceSpec spec = web();
+  EXPECT_FALSE(json::parse(encode_registration(spec, Health::kPassing))["Check"].contains("Name"));
+  spec.check_id = "web-host1";
+  const auto check = json::parse(encode_registration(spec, Health::kPassing))["Check"];
+  EXPECT_EQ(check["CheckID"], "web-host1");
+  EXPECT_EQ(check["Name"], "web-host1");
+}
+
+TEST(ConsulBeat, PassesANamedCheckAs2xDid) {
+  ServiceSpec spec = web();
+  spec.id = "my web-host1";
+  const Beat plain = encode_beat(spec, Health::kPassing, "ok");
+  EXPECT_EQ(plain.target, "/v1/agent/check/update/service:my%20web-host1");
+  EXPECT_EQ(json::parse(plain.body)["Status"], "passing");
+  spec.check_id = spec.id;
+  const Beat named = encode_beat(spec, Health::kPassing, "ok then");
+  EXPECT_EQ(named.target, "/v1/agent/check/pass/my%20web-host1?note=ok%20then");
+  EXPECT_EQ(named.body, "");
+  const Beat critical = encode_beat(spec, Health::kCritical, "exit 1");
+  EXPECT_EQ(critical.target, "/v1/agent/check/update/my%20web-host1");
+  EXPECT_EQ(json::parse(critical.body)["Output"], "exit 1");
+}
+
 TEST(ConsulRegistration, LeavesEmptyMembersOut) {
   ServiceSpec spec;
   spec.id = spec.name = "w";
@@ -161,6 +185,21 @@ TEST(OwnEntries, KnowAnExpiredEntryOfOursFromOthers) {
   EXPECT_FALSE(entry("critical", "somebody else's", "TTL expired").expired);
   EXPECT_FALSE(merge_own_entries(services, {}).at(0).has_check);
   EXPECT_TRUE(entry("passing", kOurs, "ok").has_check);
+}
+
+TEST(OwnEntries, KnowTheirCheckByEitherName) {
+  OwnEntry web;
+  web.service.id = "web-h";
+  const auto has_check = [&](const std::string& id) {
+    return merge_own_entries({web}, {{id, "web-h", "", "passing", "ok"}}).at(0).has_check;
+  };
+  EXPECT_TRUE(has_check("service:web-h"));
+  EXPECT_TRUE(has_check("web-h"));
+  EXPECT_FALSE(has_check("somebody-elses"));
+  const AgentCheck given{"service:web-h", "web-h", "", "passing", "ok"};
+  const AgentCheck named{"web-h", "web-h", "", "passing", "ok"};
+  EXPECT_EQ(unnamed_checks({given}), std::set<std::string>{"web-h"});
+  EXPECT_TRUE(unnamed_checks({given, named}).empty());
 }
 
 TEST(OwnEntries, TellWhetherTheCatalogKeepsMeta) {

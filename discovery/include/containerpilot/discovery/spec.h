@@ -30,8 +30,9 @@ struct ServiceSpec {
   std::string
       deregister_critical_after;  ///< as written ("10m"); empty: an hour, for leftovers of a crash
   std::optional<Health>
-      initial_status;  ///< registered at once with it; else at the first passing check
-  std::string notes;   ///< note of the check
+      initial_status;    ///< registered at once with it; else at the first passing check
+  std::string notes;     ///< note of the check
+  std::string check_id;  ///< id and name of the check; empty: "service:<id>", the catalog's choice
   friend bool operator==(const ServiceSpec&, const ServiceSpec&) = default;
 };
 
