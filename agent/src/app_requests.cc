@@ -79,6 +79,7 @@ Result<std::string> App::reload() {
     std::shared_ptr<CatalogLink> old = std::move(catalog_);
     old->shutdown([this, old] { reactor_.post([old] {}); });
     catalog_ = std::move(catalog);
+    catalog_->pause_watches(supervisor_.maintenance());
     if (periodic_) catalog_->watch();
   } else {
     catalog_->apply(next);
@@ -111,6 +112,7 @@ Result<std::string> App::reload() {
 void App::set_maintenance(bool on) {
   supervisor_.set_maintenance(on);
   sensors_.pause(on);
+  catalog_->pause_watches(on);
   metrics_.set_maintenance(on);
   if (on) {
     catalog_->withdraw_telemetry();

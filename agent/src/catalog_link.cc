@@ -105,6 +105,8 @@ void CatalogLink::watch() {
   watcher_->set(watches_);
 }
 
+void CatalogLink::pause_watches(bool on) { watcher_->pause(on); }
+
 void CatalogLink::report(const std::string& job, bool passing, const std::string& output) {
   const auto it = services_.find(job);
   if (!registrar_ || it == services_.end()) return;

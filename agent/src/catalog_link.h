@@ -48,6 +48,8 @@ class CatalogLink {
   void watch();
   /// A reload with the same catalog: other entries, other watches.
   void apply(const Plan& plan);
+  /// Maintenance of generations 1 and 2: see Watcher::pause().
+  void pause_watches(bool on);
   void report(const std::string& job, bool passing, const std::string& output);
   /// `done` runs once, later, within kWithdrawBound, and kHeadStart more while the telemetry entry
   /// is on its way out: nobody shall scrape a service that has gone already.

@@ -23,9 +23,17 @@ struct Key {
 
 bool same_watch(const WatchSpec& a, const WatchSpec& b) {
   const auto identity = [](const WatchSpec& w) {
-    return std::tie(w.name, w.source, w.tag, w.dc, w.dns, w.dns_port);
+    return std::tie(w.name, w.source, w.tag, w.dc, w.dns, w.dns_port, w.addresses_only);
   };
   return identity(a) == identity(b);
+}
+
+/// Sorted by id, all reached at the same addresses.
+bool same_addresses(const std::vector<Instance>& a, const std::vector<Instance>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const Instance& one, const Instance& other) {
+                      return one.address == other.address && one.port == other.port;
+                    });
 }
 
 /// What is in `from` but not, or not the same, in `other`; both sorted by id.
@@ -62,6 +70,7 @@ class Watcher::Impl {
   Impl& operator=(const Impl&) = delete;
 
   void set(const std::vector<WatchSpec>& watches);
+  void pause(bool on);
   [[nodiscard]] std::vector<WatchState> states() const;
 
   CallObserver observer_;
@@ -82,7 +91,7 @@ class Watcher::Impl {
   void chance();
   void hear(const Key& key, const Result<std::vector<Instance>>& answer);
   void complain(const Key& key, Source& source, const Error* error);
-  void tell_newcomers();
+  void tell_late();
   /// nullopt: nothing to tell.
   [[nodiscard]] std::optional<Change> apply(Entry& entry, const std::vector<Instance>& all) const;
 
@@ -95,8 +104,9 @@ class Watcher::Impl {
   std::vector<std::shared_ptr<Entry>> entries_;
   std::size_t turn_ = 0;  ///< which feed is first to get a chance
   std::uint64_t outages_seen_ = 0;
+  bool paused_ = false;
   Watch chance_;
-  Watch newcomers_;
+  Watch late_;
 };
 
 void Watcher::Impl::set(const std::vector<WatchSpec>& watches) {
@@ -149,7 +159,12 @@ void Watcher::Impl::set(const std::vector<WatchSpec>& watches) {
     if (!source.feed) source.feed = make_feed(key);
     if (interval > Duration{0}) source.feed->set_interval(interval);
   }
-  newcomers_ = reactor_.after(Duration{0}, [this] { tell_newcomers(); });
+  late_ = reactor_.after(Duration{0}, [this] { tell_late(); });
+}
+
+void Watcher::Impl::pause(bool on) {
+  paused_ = on;
+  if (!on) late_ = reactor_.after(Duration{0}, [this] { tell_late(); });
 }
 
 std::shared_ptr<Feed> Watcher::Impl::make_feed(const Key& key) {
@@ -178,12 +193,14 @@ void Watcher::Impl::chance() {
   }
 }
 
-/// A watch that joins a query which was answered before gets that answer as its first.
-void Watcher::Impl::tell_newcomers() {
+/// A watch that joins a query which was answered before gets that answer as its first, one that was
+/// paused what it missed.
+void Watcher::Impl::tell_late() {
   std::vector<std::pair<std::shared_ptr<Entry>, Change>> changes;
   for (const auto& entry : entries_) {
     const auto it = sources_.find(entry->key);
-    if (entry->state.known || it == sources_.end() || !it->second.last) continue;
+    const bool late = !entry->state.known || entry->state.watch.paused_in_maintenance;
+    if (!late || it == sources_.end() || !it->second.last) continue;
     if (auto change = apply(*entry, *it->second.last))
       changes.emplace_back(entry, std::move(*change));
   }
@@ -230,6 +247,7 @@ void Watcher::Impl::hear(const Key& key, const Result<std::vector<Instance>>& an
 
 std::optional<Change> Watcher::Impl::apply(Entry& entry, const std::vector<Instance>& all) const {
   WatchState& state = entry.state;
+  if (paused_ && state.watch.paused_in_maintenance) return std::nullopt;
   std::vector<Instance> now;
   std::copy_if(all.begin(), all.end(), std::back_inserter(now), [&](const Instance& instance) {
     const std::string& tag = state.watch.tag;
@@ -240,6 +258,10 @@ std::optional<Change> Watcher::Impl::apply(Entry& entry, const std::vector<Insta
   state.last_answer = reactor_.now();
   state.last_error.clear();
   if (now == state.instances) return std::nullopt;
+  if (state.watch.addresses_only && same_addresses(now, state.instances)) {
+    state.instances = std::move(now);
+    return std::nullopt;
+  }
   ++state.changes;
   Change change{state.watch, std::move(state.instances), now, {}, {}};
   change.added = difference(change.after, change.before);
@@ -262,6 +284,7 @@ Watcher::Watcher(Reactor& reactor, Catalog* catalog, Resolver& resolver, OnChang
     : impl_(std::make_unique<Impl>(reactor, catalog, resolver, std::move(on_change))) {}
 Watcher::~Watcher() = default;
 void Watcher::set(const std::vector<WatchSpec>& watches) { impl_->set(watches); }
+void Watcher::pause(bool on) { impl_->pause(on); }
 std::vector<WatchState> Watcher::states() const { return impl_->states(); }
 void Watcher::observe_calls(CallObserver observer) { impl_->observer_ = std::move(observer); }
 

@@ -166,12 +166,13 @@ class Translation {
     watch.source = source;
     watch.interval = *backend.poll;
     watch.tag = *backend.tag;
+    watch.addresses_only = true;
+    watch.paused_in_maintenance = true;
     JobSpec& handler = plan_.jobs.emplace_back().spec;
     handler = job("onChange/" + source.substr(6), *backend.on_change);
     handler.when.kind = Trigger::Kind::kEach;
     handler.when.events = {{EventCode::kChanged, source}};
     handler.exec_timeout = *backend.timeout;
-    handler.paused_in_maintenance = true;
     handler.output.fields = {{"process", "onChange"}, {"backend", *backend.name}};
     handler.tells_pid = false;
   }

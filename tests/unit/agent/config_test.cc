@@ -426,6 +426,7 @@ TEST(Config, MainApplicationAndHooksOfGeneration2) {
   EXPECT_EQ(change.when.kind, Trigger::Kind::kEach);
   EXPECT_THAT(change.when.events, ElementsAre(EventKey{EventCode::kChanged, "watch.db"}));
   EXPECT_EQ(change.exec_timeout, 2s);
+  EXPECT_TRUE(plan.watches.at(0).addresses_only && plan.watches.at(0).paused_in_maintenance);
   EXPECT_FALSE(change.tells_pid);
 
   const JobSpec& tick = jobs.at("task/tick");

@@ -102,6 +102,43 @@ TEST_F(WatcherTest, SeesAddressPortAndTagsChange) {
   EXPECT_THAT(told, ElementsAre("watch.web: +a", "watch.web: -a +a", "watch.web: -a +a"));
 }
 
+TEST_F(WatcherTest, MaySeeAddressesOnly) {  // as 1.x and 2.x
+  WatchSpec spec = watch("web");
+  spec.addresses_only = true;
+  catalog.set_instances("web", {instance("a"), instance("b", {}, 81)});
+  watcher.set({spec});
+  loop.advance(1s);
+  catalog.set_instances("web", {instance("a", {"blue"}), instance("c", {}, 81)});
+  loop.advance(1s);
+  EXPECT_EQ(told.size(), 1U);
+  catalog.set_instances("web", {instance("a", {"blue"}), instance("c", {}, 82)});
+  loop.advance(1s);
+  EXPECT_THAT(told, ElementsAre("watch.web: +a +b", "watch.web: -c +c"));
+}
+
+TEST_F(WatcherTest, TellsAfterAPauseWhatItMissed) {
+  WatchSpec spec = watch("web");
+  spec.paused_in_maintenance = true;
+  catalog.set_instances("web", {instance("a")});
+  watcher.set({spec, watch("web", "blue")});
+  loop.advance(1s);
+  watcher.pause(true);
+  catalog.set_instances("web", {instance("a"), instance("b", {"blue"})});
+  loop.advance(1min);
+  EXPECT_THAT(told, ElementsAre("watch.web: +a", "watch.webblue: +b"));
+  watcher.pause(false);
+  loop.advance(1s);
+  EXPECT_THAT(told, ElementsAre("watch.web: +a", "watch.webblue: +b", "watch.web: +b"));
+  watcher.pause(true);
+  catalog.set_instances("web", {instance("a")});
+  loop.advance(1s);
+  catalog.set_instances("web", {instance("a"), instance("b", {"blue"})});
+  loop.advance(1s);
+  watcher.pause(false);
+  loop.advance(1s);
+  EXPECT_EQ(std::count(told.begin(), told.end(), "watch.web: +b"), 1);  // as it was before
+}
+
 TEST_F(WatcherTest, AsksOnceAMinuteWhenNothingHappens) {
   watcher.set({watch("web")});
   loop.advance(1s);

@@ -53,8 +53,10 @@ struct WatchSpec {
   Duration interval{0};  ///< how often to ask a catalog that cannot hold an answer back, and DNS
   std::string tag;
   std::string dc;
-  std::string dns;             ///< DNS name instead of a catalog service
-  std::uint16_t dns_port = 0;  ///< 0: the name has SRV records, which carry ports
+  std::string dns;              ///< DNS name instead of a catalog service
+  std::uint16_t dns_port = 0;   ///< 0: the name has SRV records, which carry ports
+  bool addresses_only = false;  ///< generations 1 and 2: other ids, tags and meta are no change
+  bool paused_in_maintenance = false;  ///< generations 1 and 2: tells of nothing meanwhile
   friend bool operator==(const WatchSpec&, const WatchSpec&) = default;
 };
 

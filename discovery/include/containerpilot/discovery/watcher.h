@@ -52,6 +52,9 @@ class Watcher {
 
   /// Replaces the set; watches that stay keep their state and their query.
   void set(const std::vector<WatchSpec>& watches);
+  /// Those with WatchSpec::paused_in_maintenance tell of nothing until the end of the pause, and
+  /// then of what is not as it was before.
+  void pause(bool on);
   [[nodiscard]] std::vector<WatchState> states() const;
   /// Of the catalog's watches; DNS is none of the catalog's business.
   void observe_calls(CallObserver observer);

@@ -124,7 +124,7 @@ struct JobSpec {
   bool serves_catalog = false;
   /// Generations 1 and 2: the main application. Its end ends the agent with its code.
   bool ends_agent = false;
-  /// Generations 1 and 2: does nothing in maintenance (tasks, hooks of backends).
+  /// Generations 1 and 2: does nothing in maintenance (tasks).
   bool paused_in_maintenance = false;
   /// Survives every reload untouched (the main application of generations 1 and 2).
   bool survives_reload = false;
