@@ -16,8 +16,7 @@ namespace containerpilot::agent {
 using namespace std::chrono_literals;
 
 namespace {
-constexpr Duration kTelemetryBeat = 5s;     // of 3.x; the entry's TTL is 15 s
-constexpr Duration kSelfCheckTimeout = 9s;  // a beat that late still comes before the TTL is over
+constexpr Duration kSelfCheckTimeout = 9s;  // a beat that late still comes before a TTL of 15 s
 constexpr Duration kSettled = 2s;           // after a start or a reload
 
 EventKey pre_start_succeeded(const JobSpec& pre_start) {
@@ -282,7 +281,8 @@ void App::begin_periodic() {
 /// The telemetry entry is kept alive by what a prober would see: the port accepts, a worker is free
 /// and the loop has come round lately (/healthz).
 void App::beat() {
-  beat_timer_ = reactor_.after(kTelemetryBeat, [this] { beat(); });
+  if (!plan_.telemetry) return;  // a reload may bring it
+  beat_timer_ = reactor_.after(plan_.telemetry->beat, [this] { beat(); });
   if (supervisor_.maintenance() || !server_ || !catalog_->advertises_telemetry()) return;
   if (self_check_.active()) return;  // its answer will tell
   const telemetry::ServerSpec& server = plan_.telemetry->server;

@@ -218,6 +218,7 @@ class Translation {
     entry.service.ttl = config.ttl ? *config.ttl : kTelemetryTtl;
     entry.service.check_id = entry.service.id;
     if (v1_) entry.service.notes = "TTL for " + name + " set by " + own_name();
+    if (config.poll) out.beat = *config.poll;
     for (const V2SensorConfig& sensor : *config.sensors) add_sensor(sensor);
   }
 

@@ -37,6 +37,7 @@ struct JobPlan {
 struct TelemetryPlan {
   telemetry::ServerSpec server;
   std::optional<Advertisement> advertise;
+  Duration beat = std::chrono::seconds(5);     ///< of the entry in the catalog
   std::vector<telemetry::MetricSpec> metrics;  ///< fed by the control socket
   friend bool operator==(const TelemetryPlan&, const TelemetryPlan&) = default;
 };
