@@ -160,7 +160,10 @@ int fail(const Error& error) {
 /// At level debug: what the configuration came to, as -explain shows it.
 void log_plan(const LoadResult& loaded, const LoadOptions& options) {
   if (!loaded.plan || !log_enabled(LogLevel::kDebug)) return;
-  log_debug("agent", "loaded config: " + explain_json(*loaded.plan, options.addresses, -1));
+  // Spelled as each generation spelled it, for those who look for it.
+  const std::string what =
+      loaded.plan->generation == Generation::kV3 ? "loaded config: " : "Loaded config: ";
+  log_debug("agent", what + explain_json(*loaded.plan, options.addresses, -1));
 }
 
 int run_agent(const CommandLine& line, LoadOptions options, Environment environment) {

@@ -41,6 +41,13 @@ std::optional<Ip> parse_ip(std::string_view text) {
   return std::nullopt;
 }
 
+std::string to_text(const Ip& ip) {
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  const void* bytes = ip.v4 ? &ip.bytes[kMapped] : ip.bytes.data();
+  inet_ntop(ip.v4 ? AF_INET : AF_INET6, bytes, text.data(), text.size());
+  return text.data();
+}
+
 bool is_loopback(const Ip& ip) {
   if (ip.v4) return ip.bytes[kMapped] == 127;
   return std::all_of(ip.bytes.begin(), ip.bytes.end() - 1, [](auto b) { return b == 0; }) &&
@@ -108,8 +115,9 @@ Result<Spec> parse_spec(const std::string& spec) {
   if (spec == "inet") return Spec(AnyOf{true});
   if (spec == "inet6") return Spec(AnyOf{false});
   if (spec.starts_with(kStatic)) {
-    if (!parse_ip(spec.substr(kStatic.size()))) return bad_spec(spec, "not an IP after 'static:'");
-    return Spec(Static{spec.substr(kStatic.size())});
+    const auto ip = parse_ip(spec.substr(kStatic.size()));
+    if (!ip) return bad_spec(spec, "not an IP after 'static:'");
+    return Spec(Static{to_text(*ip)});
   }
   if (const auto slash = spec.find('/'); slash != std::string::npos) {
     return parse_network(spec, slash);

@@ -75,7 +75,7 @@ class Translation {
     } else if (config_.etcd) {
       catalog.kind = discovery::CatalogSpec::Kind::kEtcd;
       catalog.etcd = make_etcd(context_, *config_.etcd);
-      if (!config_.etcd->prefix) catalog.etcd.prefix = "/" + own_name();
+      if (config_.etcd->prefix->empty()) catalog.etcd.prefix = "/" + own_name();
     } else if (!attempted("consul") && !attempted("etcd")) {
       context_.problems.error(*config_.node, "no catalog is chosen",
                               R"(consul: "host:port" or etcd: {endpoints: […]})");

@@ -139,7 +139,7 @@ discovery::EtcdSpec make_etcd(PlanContext& context, const EtcdConfig& config) {
     context.problems.error(*config.endpoints.node, "the endpoint \"" + endpoint + "\" is not a URL",
                            R"(URLs like "http://etcd:2379")");
   }
-  if (config.prefix) spec.prefix = *config.prefix;
+  if (!config.prefix->empty()) spec.prefix = *config.prefix;
   spec.user = *config.user;
   spec.password = *config.password;
   const TlsConfig& tls = *config.tls;

@@ -215,7 +215,7 @@ const Block& etcd_block() {
           .field("endpoints", &EtcdConfig::endpoints, texts_or_one(), "",
                  "URLs of the cluster's members.")
           .required()
-          .field("prefix", &EtcdConfig::prefix, some_text(), "\"/containerpilot\"",
+          .field("prefix", &EtcdConfig::prefix, text(), "\"/containerpilot\"",
                  "Where our keys live.")
           .field("user", &EtcdConfig::user, text(), "", "User name.")
           .since_4()

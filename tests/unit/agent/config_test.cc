@@ -447,6 +447,22 @@ TEST(Config, MainApplicationAndHooksOfGeneration2) {
   EXPECT_EQ(plan.telemetry->server.listen, "192.0.2.2");
 }
 
+TEST(Config, CatalogEntriesOfGeneration2AreThoseOf2x) {
+  const std::string text = R"({"etcd": {"endpoints": "http://e:1", "prefix": ""},
+    "services": [{"name": "web", "port": 80, "poll": 10, "ttl": 25}],
+    "telemetry": {"poll": 2, "ttl": 6}})";
+  const Plan plan = load(text);
+  EXPECT_EQ(plan.catalog.etcd.prefix, "/containerpilot");
+  const discovery::ServiceSpec& web = plan.jobs.at(0).advertise->service;
+  EXPECT_EQ(web.check_id, "web-h");
+  EXPECT_EQ(plan.telemetry->beat, 2s);
+  EXPECT_EQ(plan.telemetry->advertise->service.check_id, "containerpilot-h");
+  LoadOptions buddy = options();
+  buddy.containerbuddy = true;
+  EXPECT_EQ(load(text, buddy).jobs.at(0).advertise->service.notes,
+            "TTL for web set by containerbuddy");
+}
+
 TEST(Config, TellsTheGenerationsApart) {
   const auto generation = [](const std::string& text, bool old_form = false,
                              std::vector<std::string> command = {}) {

@@ -43,6 +43,7 @@ TEST(ChooseAddress, FollowsTheTableOfForms) {
   EXPECT_EQ(chosen({"fdc6:238c::/32"}), "fdc6:238c::1");
   EXPECT_EQ(chosen({"0.0.0.0/0"}), "172.18.0.1");
   EXPECT_EQ(chosen({"static:192.0.2.7"}), "192.0.2.7");
+  EXPECT_EQ(chosen({"static:FD00::0005"}), "fd00::5");
 }
 
 TEST(ChooseAddress, TakesTheFirstSpecThatMatches) {
