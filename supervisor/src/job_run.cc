@@ -2,6 +2,8 @@
 
 #include <signal.h>
 
+#include <cctype>
+#include <cstring>
 #include <random>
 
 #include "containerpilot/supervisor/log.h"
@@ -13,6 +15,16 @@ namespace containerpilot {
 namespace {
 
 constexpr std::size_t kMaxLingeringReaders = 8;
+
+/// In the words of 3.8.0, which scripts look for in the log.
+std::string words_of(const ExitStatus& exit) {
+  if (exit.success()) return " exited without error";
+  if (exit.signal == 0) return " exited with error: exit status " + std::to_string(exit.code);
+  const char* const name = ::sigdescr_np(exit.signal);
+  std::string words = name != nullptr ? name : "number " + std::to_string(exit.signal);
+  words[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(words[0])));
+  return " exited with error: signal: " + words;
+}
 
 Duration jittered(Duration delay, std::minstd_rand& random) {
   // Up to a tenth more, so that jobs that fail together do not come back together.
@@ -182,8 +194,8 @@ void Job::run_ended(ExitStatus exit) {
 }
 
 void Job::after_run(ExitStatus exit) {
-  const std::string ended = "job '" + spec_.name + "' " +
-                            (last_start_error_.empty() ? describe(exit) : "could not start") +
+  const std::string ended = spec_.name +
+                            (last_start_error_.empty() ? words_of(exit) : " could not start") +
                             " after " + format_seconds(last_run_);
   if (state_ == JobState::kStopping) {
     log_info("supervisor", ended);

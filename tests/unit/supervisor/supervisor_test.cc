@@ -243,6 +243,17 @@ TEST_F(SupervisorTest, AScheduleCanBeBoundToAStateAndStartedByHand) {
   EXPECT_EQ(launcher_.starts("cron"), 2);
 }
 
+TEST_F(SupervisorTest, EndsAreLoggedInTheWordsOfTheOldProgram) {
+  run({job("good"), job("bad"), job("hit")});
+  launcher_.finish("job 'good'", {});
+  launcher_.finish("job 'bad'", {.code = 3});
+  launcher_.finish("job 'hit'", {.signal = SIGKILL});
+  loop_.settle();
+  EXPECT_TRUE(log_.contains("good exited without error"));
+  EXPECT_TRUE(log_.contains("bad exited with error: exit status 3"));
+  EXPECT_TRUE(log_.contains("hit exited with error: signal: killed"));
+}
+
 TEST_F(SupervisorTest, ExecTimeoutKillsTheWholeTreeAndCountsAsFailed) {
   JobSpec spec = job("slow");
   spec.exec_timeout = 5s;
