@@ -303,6 +303,10 @@ void Registrar::Impl::finish(const std::string& id, TimePoint started, const Sta
   entry->leave.finished(status ? nullptr : &status.error());
   if (status) {
     entry->succeeded();
+    if (step == Step::kRegister) {
+      log_info("discovery", "Service registered: " + entry->spec.name,
+               {{"service", std::string_view(entry->spec.name)}});
+    }
     settle(*entry);
   } else {
     entry->failed(status.error());
