@@ -36,7 +36,7 @@ class CatalogAsJob(unittest.TestCase):
         with harness.Agent(config, files={"catalog.sh": CATALOG, "ask.py": ASK % address}) as agent:
             agent.wait_log("'web' is healthy")
             failed = 'containerpilot_catalog_calls_total{call="register",result="error"}'
-            harness.until(lambda: agent.metric(failed) >= 3, "three attempts", timeout=20)
+            harness.until(lambda: (agent.metric(failed) or 0) >= 3, "three attempts", timeout=20)
             entries = [json.loads(line) for line in agent.log.splitlines() if line.startswith("{")]
             self.assertEqual([entry for entry in entries if entry["level"] != "info"], [], "not up yet is no news")
             (agent.folder / "go").touch()
