@@ -20,7 +20,7 @@ SensorSeries::Entry* SensorSeries::find_or_make(const Sample& sample, std::strin
   }
   MetricSpec metric = spec_.metric;
   metric.name = sample.name;
-  metric.help = sample.help;
+  if (!sample.help.empty()) metric.help = sample.help;
   metric.type = sample.type;
   metric.labels.clear();  // they are the sensor's, not the family's: another sensor may feed it too
   metric.legacy_name = sample.untyped;

@@ -231,6 +231,7 @@ TEST_F(SensorTest, FeedsManySeriesFromOneRunAndDropsThoseThatEnd) {
   sensors_.set({spec});
   loop_.advance(0s);
   EXPECT_EQ(value("depth", {{"q", "b"}, {"zone", "x"}}), 2);
+  EXPECT_THAT(text(), HasSubstr("# HELP depth Help.\n"));  // its own when the source gives none
   EXPECT_EQ(health(kSensorSeries, "stats"), 2);
   EXPECT_THAT(state().series, ElementsAre(Pair("depth{q=\"a\",zone=\"x\"}", 1),
                                           Pair("depth{q=\"b\",zone=\"x\"}", 2)));
