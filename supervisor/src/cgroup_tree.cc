@@ -1,6 +1,7 @@
 #include "cgroup_tree.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -68,6 +69,15 @@ std::string CgroupTree::add() {
 bool CgroupTree::kill(const std::string& folder) {
   const UniqueFd fd(::open((folder + "/cgroup.kill").c_str(), O_WRONLY | O_CLOEXEC));
   return fd.valid() && ::write(fd.get(), "1", 1) == 1;
+}
+
+bool CgroupTree::signal(const std::string& folder, int signo, pid_t spared) {
+  bool any = false;
+  std::ifstream members(folder + "/cgroup.procs");
+  for (pid_t pid = 0; members >> pid;) {
+    if (pid > 0 && ::kill(pid, ::getpgid(pid) == spared ? 0 : signo) == 0) any = true;
+  }
+  return any;
 }
 
 void CgroupTree::remove(std::string folder) {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <optional>
 #include <string>
 #include <vector>
@@ -26,6 +28,8 @@ class CgroupTree {
   std::string add();
   /// SIGKILL to all that is in it. False if the kernel refused.
   static bool kill(const std::string& folder);
+  /// Signals all that is in it, but not the members of group `spared`. True if there was anyone.
+  static bool signal(const std::string& folder, int signo, pid_t spared);
   /// Removes it now, or later when those still in it are gone.
   void remove(std::string folder);
 

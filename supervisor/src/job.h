@@ -182,6 +182,7 @@ class Job {
   std::unique_ptr<Process> process_;
   std::unique_ptr<Process>
       survivors_;  // of the run that was stopped: its leader is gone, its group not
+  bool survivors_told_ = false;
   TimePoint kill_at_{};
   std::shared_ptr<LogFile> output_file_;
   std::list<LineReader> readers_;

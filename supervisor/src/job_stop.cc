@@ -126,14 +126,16 @@ void Job::kill() {
 }
 
 void Job::await_survivors() {
-  if (!survivors_ || !survivors_->group_survives()) {
+  const int signo = ctx_.reactor.now() >= kill_at_         ? SIGKILL
+                    : std::exchange(survivors_told_, true) ? 0
+                                                           : spec_.stop_signal;
+  if (!survivors_ || !survivors_->signal_survivors(signo)) {
     finish_stop();
     return;
   }
-  if (ctx_.reactor.now() >= kill_at_) {
+  if (signo == SIGKILL) {
     log_warn("supervisor", "job '" + spec_.name +
                                "' left processes behind that ignore its stop signal, killing them");
-    survivors_->kill_survivors();
   }
   stop_timer_ = ctx_.reactor.after(kSurvivorPoll, [this] { await_survivors(); });
 }

@@ -82,7 +82,27 @@ std::vector<Entry> read_all() {
 
 bool has_marker(pid_t pid, std::string_view marker) {
   const std::string environment = std::string(1, '\0') + read_proc(pid, "environ", 1024 * 1024);
-  return environment.find(std::string(1, '\0') + std::string(marker) + '\0') != environment.npos;
+  return environment.find(std::string(1, '\0') + std::string(marker)) != environment.npos;
+}
+
+std::vector<pid_t> children_of_ours() {
+  const pid_t self = ::getpid();
+  std::vector<pid_t> children;
+  // Who is adopted gets the main thread as parent. Kernels built without this list give nothing.
+  const std::string task = "task/" + std::to_string(self);
+  if (::access(("/proc/self/" + task + "/children").c_str(), R_OK) == 0) {
+    const std::string list = read_proc(self, (task + "/children").c_str(), 16 * 1024 * 1024);
+    for (std::size_t at = 0; at < list.size(); at = std::min(list.find(' ', at), list.size()) + 1) {
+      pid_t pid = 0;
+      std::from_chars(list.data() + at, list.data() + list.size(), pid);
+      if (pid > 0) children.push_back(pid);
+    }
+    return children;
+  }
+  for (const Entry& entry : read_all()) {
+    if (entry.parent == self) children.push_back(entry.pid);
+  }
+  return children;
 }
 
 /// The living among them; the leader itself is not part.
@@ -147,6 +167,23 @@ bool belongs_to(pid_t pid, pid_t leader, std::string_view marker) {
     ancestor = entry->parent;
   }
   return has_marker(pid, marker);
+}
+
+bool signal_adopted(std::string_view marker, const std::function<bool(pid_t)>& is_own, int signo,
+                    pid_t spared) {
+  std::vector<pid_t> adopted = children_of_ours();
+  std::erase_if(adopted, [&](pid_t pid) { return is_own(pid) || !has_marker(pid, marker); });
+  bool any = false;
+  for (const pid_t pid : adopted) {
+    std::vector<Entry> family = find_tree(pid, marker);
+    if (const auto self = read_entry(pid)) family.push_back(*self);
+    for (const Entry& entry : family) {
+      if (entry.state == 'Z' || entry.state == 'X') continue;
+      any = true;
+      if (signo != 0 && entry.group != spared) Target(entry).signal(signo);
+    }
+  }
+  return any;
 }
 
 void kill_descendants(pid_t leader, std::string_view marker) {

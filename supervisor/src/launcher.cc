@@ -29,6 +29,10 @@ using namespace detail;
 
 constexpr std::string_view kRunVariable = "CONTAINERPILOT_RUN";
 
+std::string run_variable(const std::string& run) {
+  return std::string(kRunVariable) + "=" + std::to_string(::getpid()) + "." + run;
+}
+
 Status kill_signal(pid_t pid, int signo) {
   if (::kill(pid, signo) == 0 || errno == ESRCH) return ok();
   return Error(Errc::kDenied, errno_text(errno), errno);
@@ -38,7 +42,8 @@ Status kill_signal(pid_t pid, int signo) {
 struct Child {
   pid_t pid = 0;
   std::string name;
-  std::string marker;
+  std::string marker;  // its entry in the environment, with the NUL that ends it
+  CgroupTree* cgroups = nullptr;
   std::string cgroup;
   UniqueFd out, err;
   bool exited = false;  // the child is a zombie: its group may still be signalled
@@ -53,6 +58,14 @@ struct Child {
   std::optional<Error> failure;
 
   std::unique_ptr<NotifySocket> notify;
+
+  Child() = default;
+  Child(const Child&) = delete;
+  Child& operator=(const Child&) = delete;
+  ~Child() { leave_cgroup(); }
+  void leave_cgroup() {
+    if (!cgroup.empty()) cgroups->remove(std::exchange(cgroup, {}));
+  }
 
   // Ends the watch; the pipe closes without a word when the exec succeeded.
   void read_report() {
@@ -86,7 +99,8 @@ struct Child {
 
 class Handle final : public Process {
  public:
-  explicit Handle(std::shared_ptr<Child> child) : child_(std::move(child)) {}
+  Handle(std::shared_ptr<Child> child, const Reaper& reaper)
+      : child_(std::move(child)), reaper_(reaper) {}
   Handle(const Handle&) = delete;
   Handle& operator=(const Handle&) = delete;
   ~Handle() override {
@@ -106,14 +120,19 @@ class Handle final : public Process {
   Status signal_group(int signo) override {
     if (child_->reaped) return ok();
     Status sent = kill_signal(-child_->pid, signo);
+    // Who is stopped (SIGSTOP) hears of it only when it goes on.
+    if (signo != 0 && !child_->exited) ::kill(-child_->pid, SIGCONT);
     return sent ? ok() : refused(signo, sent.error());
   }
   void kill_tree() override { child_->kill_all(); }
-  [[nodiscard]] bool group_survives() const override {
-    return child_->reaped && ::kill(-child_->pid, 0) == 0;
-  }
-  void kill_survivors() override {
-    if (group_survives()) ::kill(-child_->pid, SIGKILL);
+  bool signal_survivors(int signo) override {
+    if (!child_->reaped) return false;
+    // The group has been told; its number is not given away while it has members.
+    const pid_t told = signo == SIGKILL ? 0 : child_->pid;
+    const bool group = ::kill(-child_->pid, told != 0 ? 0 : signo) == 0;
+    if (!child_->cgroup.empty()) return CgroupTree::signal(child_->cgroup, signo, told) || group;
+    const auto is_own = [this](pid_t pid) { return reaper_.owns(pid); };
+    return signal_adopted(child_->marker, is_own, signo, told) || group;
   }
   UniqueFd take_stdout() override { return std::move(child_->out); }
   UniqueFd take_stderr() override { return std::move(child_->err); }
@@ -129,6 +148,7 @@ class Handle final : public Process {
             why.sys_errno()};
   }
   std::shared_ptr<Child> child_;
+  const Reaper& reaper_;
 };
 
 struct Pipe {
@@ -156,6 +176,13 @@ class RealLauncher final : public Launcher {
  public:
   RealLauncher(Reactor& reactor, UniqueFd null)
       : reactor_(reactor), null_(std::move(null)), reaper_(reactor) {}
+  RealLauncher(const RealLauncher&) = delete;
+  RealLauncher& operator=(const RealLauncher&) = delete;
+  // As the kernel does when PID 1 ends: what jobs left behind goes, too.
+  ~RealLauncher() override {
+    const auto is_own = [this](pid_t pid) { return reaper_.owns(pid); };
+    signal_adopted(run_variable(""), is_own, SIGKILL, 0);
+  }
 
   Result<std::unique_ptr<Process>> start(Request request,
                                          std::function<void(ExitStatus)> on_exit) override {
@@ -177,9 +204,9 @@ class RealLauncher final : public Launcher {
 
   Reactor& reactor_;
   UniqueFd null_;
+  std::optional<CgroupTree> cgroups_;  // made when first asked for
   Reaper reaper_;
   Spawner spawner_;
-  std::optional<CgroupTree> cgroups_;  // made when first asked for
   bool cgroups_tried_ = false;
   std::uint64_t runs_ = 0;
 };
@@ -198,9 +225,9 @@ Result<std::unique_ptr<Process>> RealLauncher::try_start(Request request,
   auto child = std::make_shared<Child>();
   child->name = request.name;
   child->program = std::move(program).value();
-  const std::string run_id = std::to_string(::getpid()) + "." + std::to_string(++runs_);
-  set_variable(environment.value(), kRunVariable, run_id);
-  child->marker = std::string(kRunVariable) + "=" + run_id;
+  child->marker = run_variable(std::to_string(++runs_));
+  set_variable(environment.value(), kRunVariable, child->marker.substr(kRunVariable.size() + 1));
+  child->marker += '\0';
   if (request.on_notify) {
     auto socket = NotifySocket::open(
         reactor_, [c = child.get()](pid_t sender) { return belongs_to(sender, c->pid, c->marker); },
@@ -210,20 +237,19 @@ Result<std::unique_ptr<Process>> RealLauncher::try_start(Request request,
     set_variable(environment.value(), "NOTIFY_SOCKET", child->notify->address());
   }
   if (request.own_cgroup) child->cgroup = new_cgroup();
+  if (!child->cgroup.empty()) child->cgroups = &*cgroups_;
   auto steps = shim_steps(spec, identity.value());
   if (!steps) return std::move(steps).error();
   child->steps = std::move(steps).value();
-  if (Status status = spawn(request, *child, environment.value()); !status) {
-    if (!child->cgroup.empty()) cgroups_->remove(child->cgroup);
+  if (Status status = spawn(request, *child, environment.value()); !status)
     return std::move(status).error();
-  }
   child->on_exit = std::move(on_exit);
   reaper_.own(child->pid, [this, child](ExitStatus status) { exited(child, status); });
   if (child->report.valid()) {
     child->report_watch = reactor_.on_fd(child->report.get(), EPOLLIN,
                                          [c = child.get()](std::uint32_t) { c->read_report(); });
   }
-  return std::unique_ptr<Process>(std::make_unique<Handle>(std::move(child)));
+  return std::unique_ptr<Process>(std::make_unique<Handle>(std::move(child), reaper_));
 }
 
 std::string RealLauncher::new_cgroup() {
@@ -292,8 +318,7 @@ Status RealLauncher::spawn(const Request& request, Child& child,
     case Spawned::Step::kExec:
       return explain_exec_failure(plan.file, spawned.error);
   }
-  if (!child.cgroup.empty() && !spawned.in_cgroup)
-    cgroups_->remove(std::exchange(child.cgroup, {}));
+  if (!spawned.in_cgroup) child.leave_cgroup();
   child.pid = spawned.pid;
   child.report = std::move(report.read);
   return ok();
@@ -306,7 +331,6 @@ void RealLauncher::exited(const std::shared_ptr<Child>& child, ExitStatus status
   child->exited = true;
   if (const auto on_exit = std::exchange(child->on_exit, nullptr)) on_exit(status);
   child->reaped = true;  // as soon as the reaper goes on
-  if (!child->cgroup.empty()) cgroups_->remove(std::exchange(child->cgroup, {}));
 }
 
 }  // namespace

@@ -27,7 +27,7 @@ class Reaper {
     owners_[pid] = std::move(on_exit);
   }
   [[nodiscard]] std::uint64_t orphans() const { return orphans_; }
-  [[nodiscard]] std::size_t owned() const { return owners_.size(); }
+  [[nodiscard]] bool owns(pid_t pid) const { return owners_.contains(pid); }
   /// Reaps what has ended.
   void collect();
 

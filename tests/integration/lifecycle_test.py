@@ -80,6 +80,31 @@ class Stopping(unittest.TestCase):
             agent.wait_log("child is up")
             agent.stop()  # fails when a process is left
 
+    def test_who_left_the_group_is_told_and_then_killed(self):
+        escapes = ("setsid sh -c 'trap \"echo told; exit\" TERM; echo up; while :; do sleep 0.02; done' & "
+                   "setsid sh -c 'trap \"\" TERM; echo deaf; sleep 1000; sleep 1000' & exec sleep 1000")
+        for restarts in ("unlimited", "never"):  # with and without a cgroup of its own
+            with harness.Agent({"jobs": [{"name": "daemons", "exec": ["sh", "-c", escapes], "stopTimeout": "300ms", "restarts": restarts},
+                                         {"name": "stay", "exec": SLEEPER}]}) as agent:
+                agent.wait_log(r"\bup\b")
+                agent.wait_log(r"\bdeaf\b")
+                left = [pid for pid in harness.descendants(agent.pid)]
+                agent.control("POST", "/v3/jobs/daemons/stop")
+                agent.wait_log(r"\btold\b")
+                harness.until(lambda: len(harness.descendants(agent.pid)) == 1, f"the end of all but one of {left}")
+
+    def test_what_a_job_left_behind_is_gone_with_the_agent(self):
+        with harness.Agent({"jobs": [{"name": "starter", "exec": ["sh", "-c", "setsid sleep 1000 & echo left it"]},
+                                     {"name": "stay", "exec": SLEEPER}]}) as agent:
+            agent.wait_log("'starter' exited")
+            self.assertEqual(len(harness.descendants(agent.pid)), 2)
+            agent.stop()  # fails when a process is left
+
+    def test_a_stopped_job_obeys(self):
+        with harness.Agent({"jobs": [{"name": "app", "exec": ["sh", "-c", "kill -STOP $$; sleep 1000"], "stopTimeout": "1000s"}]}) as agent:
+            harness.until(lambda: [harness.state(pid) for pid in harness.children(agent.pid)] == ["T"], "the stop")
+            agent.stop()
+
     def test_a_stop_hook_runs_before_the_job_is_stopped(self):
         with harness.Agent({"jobs": [
                 {"name": "app", "exec": ["sh", "-c", "trap 'echo app ends; exit' TERM; echo app runs; while :; do sleep 0.1; done"]},

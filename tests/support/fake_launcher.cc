@@ -52,8 +52,7 @@ class FakeLauncher::Handle : public Process {
     live_->run->tree_killed = true;
     launcher_.deliver(*live_, SIGKILL);
   }
-  [[nodiscard]] bool group_survives() const override { return false; }
-  void kill_survivors() override {}
+  bool signal_survivors(int) override { return false; }
   UniqueFd take_stdout() override { return std::move(live_->pipes[0].read); }
   UniqueFd take_stderr() override { return std::move(live_->pipes[1].read); }
   [[nodiscard]] const Error* start_failure() const override {

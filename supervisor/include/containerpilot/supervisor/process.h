@@ -89,17 +89,18 @@ class Process {
   /// Errors: kDenied (a child that changed its user).
   virtual Status signal(int signo) = 0;
   /// To the whole process group; still possible inside on_exit, when the child itself is gone.
-  /// After that: does nothing, ok (the group's number may belong to somebody else).
+  /// After that: does nothing, ok (the group's number may belong to somebody else). SIGCONT
+  /// follows, so that who is stopped hears it.
   virtual Status signal_group(int signo) = 0;
   /// SIGKILL to everything the child started, also what left its group, as far as the host allows:
   /// cgroup.kill with Request::own_cgroup, and always the group, its descendants and what was
   /// adopted from it. Possible as long as signal_group is. Looks at all of /proc: not for every
   /// run.
   virtual void kill_tree() = 0;
-  /// The child has ended, but others of its group still run. Says false as long as the child runs.
-  [[nodiscard]] virtual bool group_survives() const = 0;
-  /// SIGKILL to those. A group id is not given away while the group has members, so ask first.
-  virtual void kill_survivors() = 0;
+  /// The child has ended: a signal (0: none) to what it left behind outside its group, SIGKILL to
+  /// all it left behind, as far as the host lets us find it (see kill_tree()). True if there was
+  /// anyone, in the group or outside. Does nothing and says false as long as the child runs.
+  virtual bool signal_survivors(int signo) = 0;
   /// Read ends, non-blocking, close-on-exec; invalid unless Output::kPipe, and after the first
   /// call.
   virtual UniqueFd take_stdout() = 0;
