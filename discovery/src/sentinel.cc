@@ -39,16 +39,19 @@ void Sentinel::ask() {
 
 void Sentinel::hear(TimePoint asked, const Result<Snapshot>& answer) {
   leave_.finished(answer ? nullptr : &answer.error());
-  if (!answer && answer.error().code() == Errc::kInternal) {
-    index_ = 0;
-    pause_ = reactor_.after(backoff_.next(), [this] { ask(); });
-    return;
-  }
   if (!answer) {
-    useless_ = answer.error().code() == Errc::kDenied || answer.error().code() == Errc::kInvalid ||
-               answer.error().code() == Errc::kNotFound;
-    stop();
-    return on_doubt_();
+    const Errc code = answer.error().code();
+    const bool outage = code == Errc::kUnavailable || code == Errc::kTimeout || code == Errc::kIo;
+    // An answer that is none: it cannot now, or will not; or a proxy lost its mind for a moment.
+    const bool doubt = outage || (code != Errc::kInternal && backoff_.steps() == 0);
+    if (outage) {
+      stop();  // guard() is called again when the catalog is back
+    } else {
+      index_ = 0;
+      pause_ = reactor_.after(backoff_.next(), [this] { ask(); });
+    }
+    if (doubt) on_doubt_();
+    return;
   }
   backoff_.reset();
   const Snapshot& snapshot = answer.value();

@@ -185,6 +185,20 @@ TEST_F(RegistrarTest, NoticesARestartThatOnlyShowedAsTrouble) {
   EXPECT_TRUE(catalog.stored.contains("web-h"));
 }
 
+/// One answer that made no sense, of a proxy perhaps, and nobody watched over the entries any more.
+TEST_F(RegistrarTest, GoesOnWatchingAfterAnAnswerThatMadeNoSense) {
+  catalog.set_instances("web", {{"web-h", "web", "192.0.2.1", 80, {}, {}}});
+  register_web();
+  loop.advance(2s);
+  catalog.query_trouble = Error(Errc::kInvalid, "cannot watch: '/0' is an integer");
+  catalog.set_instances("web", {});  // ends the waiting query
+  catalog.set_instances("web", {{"web-h", "web", "192.0.2.1", 80, {}, {}}});
+  loop.advance(1s);
+  catalog.query_trouble.reset();
+  loop.advance(3s);
+  EXPECT_EQ(catalog.waiting(), 1u);
+}
+
 TEST_F(RegistrarTest, OneLostEntryMakesItLookForOthers) {
   catalog.indexed = false;  // no query waits that could tell
   for (const char* name : {"a", "b"}) {
