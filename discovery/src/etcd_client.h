@@ -26,6 +26,8 @@ class EtcdClient {
   [[nodiscard]] Watch call(const std::string& path, std::string body, Done done);
   /// A request to the endpoint that answered last, for streams.
   [[nodiscard]] HttpRequest make_request(const std::string& path, std::string body) const;
+  /// Which endpoint answered last.
+  [[nodiscard]] std::size_t endpoint() const { return endpoint_; }
   /// What an answer that is not 200 means.
   [[nodiscard]] Error refusal(int status, const std::string& body, const std::string& path) const;
 

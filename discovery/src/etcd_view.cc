@@ -12,6 +12,7 @@ namespace {
 using namespace std::chrono_literals;
 /// A stream is renewed this often: a connection that died without a word is not trusted for ever.
 constexpr Duration kStreamLife = 5min;
+constexpr Duration kPulse = 20s;
 constexpr std::size_t kMaxLine = 8 * 1024 * 1024;
 }  // namespace
 
@@ -31,6 +32,7 @@ Watch EtcdView::query(const Query& query, std::uint64_t index, Duration wait, Do
 
 void EtcdView::distrust() {
   step_ = Watch();
+  pulse_ = Watch();
   state_ = State::kIdle;
   if (!waiters_.empty()) read();
 }
@@ -68,6 +70,8 @@ void EtcdView::replace(const EtcdRange& range) {
 
 void EtcdView::watch(std::uint64_t start_revision) {
   state_ = State::kWatching;
+  stream_endpoint_ = client_.endpoint();
+  pulse_ = reactor_.after(kPulse, [this] { feel_pulse(); });
   partial_.clear();
   stream_error_.reset();
   HttpRequest request = client_.make_request("/watch", encode_watch(prefix_, start_revision));
@@ -81,6 +85,20 @@ void EtcdView::watch(std::uint64_t start_revision) {
       return fail(client_.refusal(end.value().status, partial_, "/watch"));
     distrust();  // it ended in good order: the server shuts down, or a proxy limits streams
   });
+}
+
+/// The calls of a client with several endpoints may have left for another one long ago, while the
+/// stream hangs on a server that is frozen or cut off.
+void EtcdView::feel_pulse() {
+  pulse_ =
+      client_.call("/kv/range", encode_count(prefix_), [this](const Result<std::string>& body) {
+        if (!body) {
+          step_ = Watch();
+          return fail(body.error());
+        }
+        if (client_.endpoint() != stream_endpoint_) return distrust();
+        pulse_ = reactor_.after(kPulse, [this] { feel_pulse(); });
+      });
 }
 
 bool EtcdView::hear(std::string_view piece) {
@@ -148,6 +166,7 @@ void EtcdView::apply(const EtcdEvent& event) {
 
 void EtcdView::fail(const Error& error) {
   state_ = State::kIdle;
+  pulse_ = Watch();
   std::vector<std::uint64_t> ids;
   for (const auto& [id, waiter] : waiters_) ids.push_back(id);
   // One by one: whoever is told may cancel others.

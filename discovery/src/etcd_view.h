@@ -17,7 +17,8 @@ namespace containerpilot::discovery {
 
 /// All services below the prefix, kept current by one range read and one watch stream. Works only
 /// while somebody asks; when the stream breaks, everybody who waits gets the error, and the next
-/// question starts anew with a range read: nothing can be missed. Loop thread only.
+/// question starts anew with a range read: nothing can be missed. A stream that died without a word
+/// is noticed by asking its server something from time to time. Loop thread only.
 class EtcdView {
  public:
   using Done = Catalog::QueryDone;
@@ -45,6 +46,7 @@ class EtcdView {
   void read();
   void replace(const EtcdRange& range);
   void watch(std::uint64_t start_revision);
+  void feel_pulse();
   bool hear(std::string_view piece);
   void apply(const EtcdEvent& event);
   [[nodiscard]] std::optional<std::pair<EtcdKeyParts, Instance>> decode(const EtcdPair& pair) const;
@@ -59,7 +61,9 @@ class EtcdView {
   HttpClient& streams_;
   std::string prefix_;
   State state_ = State::kIdle;
-  Watch step_;           ///< the read or the stream under way
+  Watch step_;   ///< the read or the stream under way
+  Watch pulse_;  ///< when to ask whether the stream's server is alive; then the question
+  std::size_t stream_endpoint_ = 0;
   std::string partial_;  ///< of the stream's next line
   std::optional<Error> stream_error_;
   std::map<std::string, Service> services_;

@@ -147,6 +147,12 @@ std::string encode_delete(std::string_view key) {
 
 std::string encode_range(std::string_view prefix) { return to_json_line(prefix_range(prefix)); }
 
+std::string encode_count(std::string_view prefix) {
+  Json request = prefix_range(prefix);
+  request["count_only"] = true;
+  return to_json_line(request);
+}
+
 std::string encode_get_all(const std::vector<std::string>& keys) {
   Json operations = Json::array();
   for (const std::string& key : keys) {

@@ -33,6 +33,8 @@ std::string encode_put(std::string_view key, std::string_view value, std::uint64
 std::string encode_delete(std::string_view key);
 /// Everything below "PREFIX/".
 std::string encode_range(std::string_view prefix);
+/// How many there are: the smallest question about them.
+std::string encode_count(std::string_view prefix);
 /// One read of many keys.
 std::string encode_get_all(const std::vector<std::string>& keys);
 std::string encode_watch(std::string_view prefix, std::uint64_t start_revision);

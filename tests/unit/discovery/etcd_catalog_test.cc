@@ -68,6 +68,14 @@ class EtcdCatalogTest : public testing::Test {
     calls.answer(calls.last("POST", "/v3/kv/range"), 200, range(pair("web-1", 80)));
     ASSERT_TRUE(snapshot.has_value());
     ASSERT_TRUE(snapshot->has_value()) << snapshot->error().text();
+    snapshot_index = snapshot->value().index;
+  }
+  /// etcd is alive, and leaves the rest to the test.
+  void answer_pulses() {
+    calls.handle([](const auto& asked) -> std::optional<Result<HttpResponse>> {
+      if (asked.request.body.find("count_only") == std::string::npos) return std::nullopt;
+      return HttpResponse{200, {}, R"({"header":{},"count":"1"})"};
+    });
   }
 
   test::LogCapture log;
@@ -76,6 +84,7 @@ class EtcdCatalogTest : public testing::Test {
   std::optional<EtcdCatalog> catalog;
   std::optional<Status> result;
   std::optional<Result<Snapshot>> snapshot;
+  std::uint64_t snapshot_index = 0;
   Watch call;
 };
 
@@ -252,8 +261,40 @@ TEST_F(EtcdCatalogTest, AWaitingQueryEndsAtItsTime) {
   const std::uint64_t index = snapshot->value().index;
   snapshot.reset();
   call = catalog->query({"web", "", ""}, index, 60s, keep_snapshot());
+  answer_pulses();
   loop.advance(60s);
   EXPECT_EQ(snapshot->value().index, index);
+  EXPECT_EQ(polls.count("POST", "/v3/watch"), 1);
+  EXPECT_LE(calls.count("POST", "/v3/kv/range"), 1 + 3);
+}
+
+/// Its server was frozen, or a firewall forgot the connection: nothing closes it.
+TEST_F(EtcdCatalogTest, NoticesAStreamThatDiedWithoutAWord) {
+  make();
+  open_view();
+  snapshot.reset();
+  call = catalog->query({"web", "", ""}, 2, 60s, keep_snapshot());
+  loop.advance(30s);  // nobody answers
+  ASSERT_TRUE(snapshot.has_value());
+  EXPECT_EQ(snapshot->error().code(), Errc::kTimeout);
+  EXPECT_FALSE(polls.last("POST", "/v3/watch").open);
+}
+
+TEST_F(EtcdCatalogTest, TheStreamFollowsTheCallsToAnotherEndpoint) {
+  make({"http://one:2379", "http://two:2379"});
+  open_view();
+  EXPECT_EQ(polls.last("POST", "/v3/watch").request.url, "http://one:2379/v3/watch");
+  snapshot.reset();
+  call = catalog->query({"web", "", ""}, snapshot_index, 60s, keep_snapshot());
+  const Watch other = catalog->deregister(web(), keep());
+  calls.fail(calls.last("POST", "/v3/kv/deleterange"), Error(Errc::kTimeout, "no answer"));
+  calls.answer(calls.last("POST", "/v3/kv/deleterange"), 200, "{}");
+  answer_pulses();
+  loop.advance(21s);
+  calls.answer(calls.last("POST", "/v3/kv/range"), 200, range(pair("web-2", 80)));
+  loop.advance(0s);
+  EXPECT_EQ(polls.last("POST", "/v3/watch").request.url, "http://two:2379/v3/watch");
+  EXPECT_EQ(snapshot->value().instances.at(0).id, "web-2");
 }
 
 TEST_F(EtcdCatalogTest, ReadsAgainAfterTheStreamBroke) {
