@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "consul_wire.h"
+#include "etcd_wire.h"
 
 namespace containerpilot::discovery {
 
@@ -62,6 +63,11 @@ HttpRequest ConsulCatalog::make_request(std::string_view method, const std::stri
   const std::string& from_file = token_file_.text();
   const std::string& token = from_file.empty() ? spec_.token : from_file;
   if (!token.empty()) request.headers.emplace_back("X-Consul-Token", token);
+  if (!spec_.http_auth.empty())
+    request.headers.emplace_back("Authorization", "Basic " + base64_encode(spec_.http_auth));
+  if (!spec_.name_space.empty())
+    request.headers.emplace_back("X-Consul-Namespace", spec_.name_space);
+  if (!spec_.partition.empty()) request.headers.emplace_back("X-Consul-Partition", spec_.partition);
   if (!body.empty()) request.headers.emplace_back("Content-Type", "application/json");
   request.body = std::move(body);
   request.timeout = kCallTimeout;

@@ -35,6 +35,7 @@ void split_address(PlanContext& context, ConsulSpec& spec, const Node& at) {
     context.problems.error(at, "found the address \"" + spec.address + "\" with an unknown scheme",
                            "host:port, http://host:port, https://host:port or unix:///path");
   }
+  while (!spec.unix_socket && spec.address.ends_with('/')) spec.address.pop_back();
 }
 
 std::string or_env(const Value<std::string>& value, std::string_view env) {
@@ -119,11 +120,19 @@ ConsulSpec make_consul(PlanContext& context, const Value<ConsulValue>& value) {
     if (spec.scheme.empty())
       spec.scheme = is_true_word(context.env("CONSUL_HTTP_SSL")) ? "https" : "http";
   }
-  if (address.empty()) address = context.env("CONSUL_HTTP_ADDR");
+  if (address.empty()) {
+    address = context.env("CONSUL_HTTP_ADDR");
+    if (is_true_word(context.env("CONSUL_HTTP_SSL")) && !config.scheme) spec.scheme = "https";
+  }
   if (!address.empty()) spec.address = address;
   split_address(context, spec, at);
   if (const std::string_view token = context.env("CONSUL_HTTP_TOKEN"); !token.empty())
     spec.token = token;
+  if (const std::string_view file = context.env("CONSUL_HTTP_TOKEN_FILE"); !file.empty())
+    spec.token_file = file;
+  spec.http_auth = context.env("CONSUL_HTTP_AUTH");
+  spec.name_space = context.env("CONSUL_NAMESPACE");
+  spec.partition = context.env("CONSUL_PARTITION");
   spec.tls = make_consul_tls(context, *config.tls, config.tls ? *config.tls.node : at);
   return spec;
 }

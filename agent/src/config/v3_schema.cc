@@ -200,7 +200,7 @@ const Block& consul_block() {
           .field("scheme", &ConsulConfig::scheme, text(),
                  "`https` if $CONSUL_HTTP_SSL, else `http`", "`http` or `https`.")
           .field("token", &ConsulConfig::token, secret(), "$CONSUL_HTTP_TOKEN", "ACL token.")
-          .field("tokenFile", &ConsulConfig::token_file, some_text(), "",
+          .field("tokenFile", &ConsulConfig::token_file, some_text(), "$CONSUL_HTTP_TOKEN_FILE",
                  "File with the token, read again when it changes.")
           .since_4()
           .field("tls", &ConsulConfig::tls, object<TlsConfig>(tls_block()), "", "TLS.")

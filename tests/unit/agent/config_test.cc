@@ -175,7 +175,19 @@ TEST(Config, ConsulAddressSchemeAndEnvironment) {
             "http");
   EXPECT_EQ(consul("'c:1'", {{"CONSUL_HTTP_SSL", "true"}}).scheme, "http");
   EXPECT_FALSE(consul("'c:1'", {{"CONSUL_HTTP_SSL_VERIFY", "FALSE"}}).tls.verify);
+  EXPECT_EQ(consul("''", {{"CONSUL_HTTP_SSL", "true"}, {"CONSUL_HTTP_ADDR", "c:1"}}).scheme,
+            "https");
+  EXPECT_EQ(consul("{scheme: 'http'}", {{"CONSUL_HTTP_SSL", "true"}}).scheme, "http");
+  EXPECT_EQ(consul("'http://c:1/'", {}).address, "c:1");
   EXPECT_THAT(refusal("{consul: 'ftp://c:1'}"), HasSubstr("unknown scheme"));
+  const auto all = consul("{address: 'c:1', tokenFile: '/a'}", {{"CONSUL_HTTP_TOKEN_FILE", "/b"},
+                                                                {"CONSUL_HTTP_AUTH", "me:secret"},
+                                                                {"CONSUL_NAMESPACE", "team"},
+                                                                {"CONSUL_PARTITION", "west"}});
+  EXPECT_EQ(all.token_file, "/b");
+  EXPECT_EQ(all.http_auth, "me:secret");
+  EXPECT_EQ(all.name_space, "team");
+  EXPECT_EQ(all.partition, "west");
 }
 
 TEST(Config, TellsEveryProblemNotJustTheFirst) {

@@ -66,6 +66,22 @@ TEST_F(ConsulCatalogTest, SendsTheTokenButNeverTellsIt) {
             "Permission denied");
 }
 
+TEST_F(ConsulCatalogTest, SaysWhoAndWhereItIsInEachCall) {
+  ConsulSpec spec;
+  spec.http_auth = "me:secret";
+  spec.name_space = "team";
+  spec.partition = "west";
+  auto catalog = make(spec);
+  const Watch call = catalog.register_service(web(), Health::kPassing, keep());
+  const Watch question = catalog.query({"web", "", ""}, 0, 60s, [](const Result<Snapshot>&) {});
+  for (const auto& headers : {calls.last("PUT", "/v1/agent/service/register").request.headers,
+                              polls.last("GET", "/v1/health/service/web").request.headers}) {
+    EXPECT_EQ(*find_header(headers, "Authorization"), "Basic bWU6c2VjcmV0");
+    EXPECT_EQ(*find_header(headers, "X-Consul-Namespace"), "team");
+    EXPECT_EQ(*find_header(headers, "X-Consul-Partition"), "west");
+  }
+}
+
 TEST_F(ConsulCatalogTest, ReadsTheTokenFileAgainWhenItChanges) {
   const test::TempDir dir;
   const std::string file = dir.path() + "/token";

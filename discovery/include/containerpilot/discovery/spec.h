@@ -70,8 +70,10 @@ struct ConsulSpec {
   std::string address = "127.0.0.1:8500";  ///< host:port, or an absolute path for a unix socket
   bool unix_socket = false;
   std::string scheme = "http";
-  std::string token;       ///< never printed
-  std::string token_file;  ///< read again when it changes
+  std::string token;                  ///< never printed
+  std::string token_file;             ///< read again when it changes
+  std::string http_auth;              ///< "user:password" for a proxy in front of it; never printed
+  std::string name_space, partition;  ///< of Consul Enterprise
   TlsSpec tls;
   friend bool operator==(const ConsulSpec&, const ConsulSpec&) = default;
 };
