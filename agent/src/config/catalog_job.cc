@@ -14,7 +14,8 @@ bool is_loopback(std::string_view address) {
          address.starts_with("[::1]");
 }
 
-/// "/bin/consul agent …" and the like, also as one word of a shell command.
+/// "/bin/consul agent …" and the like, also as one word of a shell command; or a script in a job
+/// that is called so.
 bool runs_catalog(const discovery::CatalogSpec& catalog, const JobSpec& job) {
   if (!job.exec) return false;
   std::string command;
@@ -23,8 +24,9 @@ bool runs_catalog(const discovery::CatalogSpec& catalog, const JobSpec& job) {
     constexpr std::string_view kCommands[] = {"consul agent", "consul -agent",
                                               "containerpilot -catalog"};
     return is_loopback(catalog.consul.address) &&
-           std::any_of(std::begin(kCommands), std::end(kCommands),
-                       [&](std::string_view one) { return command.find(one) != command.npos; });
+           (job.name == "consul" || job.name == "consul-agent" ||
+            std::any_of(std::begin(kCommands), std::end(kCommands),
+                        [&](std::string_view one) { return command.find(one) != command.npos; }));
   }
   const std::string& program = job.exec->argv.front();
   return catalog.kind == discovery::CatalogSpec::Kind::kEtcd &&

@@ -154,6 +154,22 @@ TEST(Config, ExactlyOneCatalog) {
               ElementsAre("http://etcd:2379"));
 }
 
+TEST(Config, KnowsTheJobThatIsItsCatalog) {
+  const auto serves = [](const std::string& catalog, const std::string& job) {
+    const Plan plan = load("{" + catalog + ", jobs: [{name: 'app', exec: 'true'}, " + job + "]}");
+    return plan.jobs.at(1).spec.serves_catalog;
+  };
+  EXPECT_TRUE(serves("consul: 'localhost:8500'", "{name: 'c', exec: '/bin/consul agent -dev'}"));
+  EXPECT_TRUE(serves("consul: '127.0.0.1:8500'", "{name: 'consul', exec: '/bin/run.sh'}"));
+  EXPECT_TRUE(serves("consul: '127.0.0.1:8500'", "{name: 'consul-agent', exec: '/bin/run.sh'}"));
+  EXPECT_TRUE(serves("etcd: {endpoints: 'http://127.0.0.1:2379'}", "{name: 'e', exec: 'etcd'}"));
+  EXPECT_FALSE(serves("consul: 'consul:8500'", "{name: 'consul', exec: '/bin/consul agent'}"));
+  EXPECT_FALSE(serves("consul: 'localhost:8500'",
+                      "{name: 'consul-template', exec: 'consul-template -config /c'}"));
+  EXPECT_FALSE(serves("consul: 'localhost:8500'",
+                      "{name: 'consul', exec: '/bin/consul agent', when: {interval: '5s'}}"));
+}
+
 TEST(Config, ConsulAddressSchemeAndEnvironment) {
   const auto consul = [](const std::string& value,
                          std::map<std::string, std::string, std::less<>> env) {
