@@ -80,6 +80,7 @@ class EtcdServer {
   [[nodiscard]] std::string url() const {
     return "http://127.0.0.1:" + std::to_string(client_port_);
   }
+  [[nodiscard]] std::uint16_t port() const { return client_port_; }
   /// Empty, or with what it had. False: it is not installed.
   bool start(bool empty) {
     if (empty) data_ = std::make_unique<test::TempDir>();
