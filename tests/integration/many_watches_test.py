@@ -147,8 +147,8 @@ class ManyWatches(unittest.TestCase):
         print(f"at rest: {share:.2%} of a core, {rate:.3f} requests/s per watch, {most} connections, "
               f"{stale.count(0)} watches wait, the others see a change within {max(stale):.0f} s")
         self.assertLessEqual(most, 64)
-        self.assertLess(rate, 0.1)
-        self.assertLess(share, 0.2)  # that nothing spins; the goal, 1 %, is for an optimised build and a quiet machine
+        self.assertLess(rate, 0.095)
+        self.assertLess(share, 0.1)  # the goal is 1 % with an optimised build; one for debugging takes seven times as much
         self.assertLessEqual(max(stale), 10)
         self.assertGreaterEqual(stale.count(0), 40)
 
