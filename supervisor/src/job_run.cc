@@ -253,7 +253,7 @@ void Job::after_run(ExitStatus exit) {
       return;
     }
   }
-  log(exit.success() ? LogLevel::kInfo : LogLevel::kWarn, "supervisor", ended + ", not restarted");
+  log(exit.success() ? LogLevel::kInfo : LogLevel::kError, "supervisor", ended + ", not restarted");
   const EndAction action = exit.success() ? spec_.on_success : spec_.on_failure;
   const EventId why = run_event_;
   if (spec_.ends_agent || action == EndAction::kShutdown) {

@@ -252,6 +252,10 @@ TEST_F(SupervisorTest, EndsAreLoggedInTheWordsOfTheOldProgram) {
   EXPECT_TRUE(log_.contains("good exited without error"));
   EXPECT_TRUE(log_.contains("bad exited with error: exit status 3"));
   EXPECT_TRUE(log_.contains("hit exited with error: signal: killed"));
+  const auto entries = log_.entries();
+  EXPECT_EQ(std::count_if(entries.begin(), entries.end(),
+                          [](const auto& entry) { return entry.level == LogLevel::kError; }),
+            2);
 }
 
 TEST_F(SupervisorTest, ExecTimeoutKillsTheWholeTreeAndCountsAsFailed) {
