@@ -118,7 +118,7 @@ TEST_F(ConsulCatalogTest, BeatsTheNameThatAnOldConsulGaveACheck) {
   ServiceSpec spec = web();
   spec.check_id = "web-h";
   Watch call = catalog.update(spec, Health::kPassing, "ok", keep());
-  calls.answer(calls.last("PUT", "/v1/agent/check/pass/web-h?note=ok"), 500, "unknown check");
+  calls.answer(calls.last("PUT", "/v1/agent/check/pass/web-h"), 500, "unknown check");
   EXPECT_EQ(result->error().code(), Errc::kNotFound);
   call = catalog.own_entries([](const auto&) {});
   calls.answer(calls.last("GET", "/v1/agent/services"), 200, R"({"web-h": {"ID": "web-h"}})");
