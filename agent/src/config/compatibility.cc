@@ -104,6 +104,7 @@ constexpr std::string_view kTextLogTitle = "The text log format escapes";
 constexpr std::string_view kDefaultLogTitle =
     "Lines of the default log format begin with the time of 3.x";
 constexpr std::string_view kEtcdTitle = "etcd is spoken to by its v3 API";
+constexpr std::string_view kSensorTitle = "What a sensor prints to stderr is logged";
 constexpr std::string_view kSignalTitle =
     "An application killed by a signal ends the agent with 128 + signal";
 
@@ -159,6 +160,7 @@ constexpr Entry kEntries[] = {
     {Era::kOld, "telemetry", kOpenMetricsTitle, kKeepPlainText},
     {Era::kOld, "telemetry", kMethodsTitle, kNoWayBack},
     {Era::kOld, "telemetry", kMetaTitle, kNoWayBack},
+    {Era::kOld, "telemetry.sensors[].check", kSensorTitle, kNoWayBack},
     {Era::kOld, "logging", kDefaultLogTitle, kNoWayBack, has_default_format},
     {Era::kOld, "logging.format", kTextLogTitle, kNoWayBack, is_text_format},
     {Era::kOld, "consul", kProxyTitle, kKeepProxy, is_elsewhere},

@@ -68,6 +68,7 @@ TEST(Compatibility, EveryChangelogEntryOnAKeyIsADifferenceToTell) {
   // About no key, or told of by an error or a warning at the key itself.
   const std::vector<std::string> others = {"The exit code is not always 0",
                                            "QUIT is a shutdown",
+                                           "A second stop signal hurries",
                                            "As PID 1 there is one process",
                                            "When nobody reads the log",
                                            "Children find",
