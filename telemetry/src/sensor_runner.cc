@@ -326,6 +326,10 @@ void SensorRunner::finish(SensorResult result, const std::string& error, Duratio
 void SensorRunner::grow_stale() {
   state_.stale = true;
   state_.up = false;
+  const auto age = std::chrono::round<std::chrono::seconds>(spec_.stale_after).count();
+  log_warn(kModule,
+           "sensor '" + spec_.name + "' is stale: no good value for " + std::to_string(age) + " s",
+           {{"sensor", spec_.name}});
   series_.expire(context_.reactor.now());
   show_health();
 }
