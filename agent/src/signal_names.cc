@@ -21,6 +21,7 @@ std::optional<int> parse_signal(std::string_view text) {
   }
   const std::string word(text.size() > 3 && strncasecmp(text.data(), "SIG", 3) == 0 ? text.substr(3)
                                                                                     : text);
+  if (strcasecmp(word.c_str(), "IO") == 0) return SIGIO;  // glibc calls it POLL
   for (int signo = 1; signo < NSIG; ++signo) {
     const char* name = sigabbrev_np(signo);
     if (name != nullptr && strcasecmp(name, word.c_str()) == 0) return signo;
