@@ -58,7 +58,7 @@ void Job::start_run(EventId cause) {
     }
     output_file_ = std::move(file).value();
   }
-  const bool pipes = !spec_.output.raw;
+  const bool pipes = !spec_.output.raw || output_file_ != nullptr;
   Launcher::Request request{.spec = *spec_.exec,
                             .environment = run_environment(),
                             .output = pipes ? Output::kPipe : Output::kInherit,
@@ -130,7 +130,7 @@ void Job::read_output(UniqueFd fd) {
   source.pid = process_->pid();
   source.merge_json = spec_.output.merge_json;
   source.file = output_file_;
-  source.bare = output_file_ != nullptr;
+  source.bare = output_file_ != nullptr && spec_.output.raw;
   source.fields = spec_.output.fields;
   // Readers outlive the run: a daemon it left behind may still write. The oldest make room.
   if (readers_.size() >= kMaxLingeringReaders) readers_.pop_front();

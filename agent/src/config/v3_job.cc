@@ -71,6 +71,18 @@ std::vector<EventKey> make_events(PlanContext& context,
   return out;
 }
 
+/// `any`: at the first of these events only? They agree on that, or it is an error.
+bool is_for_once(PlanContext& context, const Value<std::vector<SourceConfig>>& list) {
+  const auto once = [](const SourceConfig& one) { return one.once.node != nullptr; };
+  const auto count = std::count_if(list->begin(), list->end(), once);
+  if (count == 0) return false;
+  const auto other = std::find_if_not(list->begin(), list->end(), once);
+  if (other != list->end())
+    context.problems.error(*other->node, "found 'once' and 'each' in one list of 'any'",
+                           "the same for all: start at the first of these events, or at every one");
+  return true;
+}
+
 bool given(const Value<std::string>& value) { return value && !value->empty(); }
 
 /// Reports more than one way to start; true if all is well.
@@ -142,7 +154,9 @@ Trigger make_trigger(PlanContext& context, const Value<WhenConfig>& value) {
     out.kind = Trigger::Kind::kWhile;
     out.events.clear();
   } else if (when.all || when.any) {
-    out.kind = when.all ? Trigger::Kind::kAll : Trigger::Kind::kEach;
+    out.kind = when.all                         ? Trigger::Kind::kAll
+               : is_for_once(context, when.any) ? Trigger::Kind::kOnce
+                                                : Trigger::Kind::kEach;
     out.events = make_events(context, when.all ? when.all : when.any);
   } else if (is_signal_source(*when.source)) {
     for (const Value<std::string>* name : {&when.once, &when.each}) {
@@ -180,7 +194,8 @@ RestartPolicy make_restarts(PlanContext& context, const JobConfig& job, const Tr
   if (written.max_delay) out.max_delay = *written.max_delay;
   if (written.reset_after) out.reset_after = *written.reset_after;
   out.max_delay = std::max(out.delay, out.max_delay);
-  const bool each = given(job.when->each) || job.when->any;
+  const bool each =
+      given(job.when->each) || (job.when->any && trigger.kind == Trigger::Kind::kEach);
   if (each && out.limit.unlimited()) {
     context.problems.error(*job.restarts.node, "restarts without end do not go with 'when.each'",
                            "a number of restarts, or \"never\"");
@@ -328,8 +343,9 @@ JobPlan make_v3_job(PlanContext& context, const JobConfig& config, bool needs_ad
   spec.drain = *config.drain;
   if (config.on_success) spec.on_success = *config.on_success;
   if (config.on_failure) spec.on_failure = *config.on_failure;
-  spec.output = {*config.logging->raw, *config.logging->file, *config.logging->merge_json,
-                 static_cast<unsigned>(*config.logging->max_rate)};
+  const JobLoggingConfig& logging = *config.logging;
+  spec.output = {logging.raw ? *logging.raw : !logging.file->empty(), *logging.file,
+                 *logging.merge_json, static_cast<unsigned>(*logging.max_rate)};
   spec.notify = *config.notify;
   if (spec.notify && !spec.exec) {
     context.problems.error(*config.notify.node, "'notify' without 'exec'",

@@ -29,8 +29,9 @@ const Block& output_block() {
 const Block& job_logging_block() {
   static const Block block =
       BlockOf<JobLoggingConfig>("jobs.logging", "Where the output of a job goes.")
-          .field("raw", &JobLoggingConfig::raw, boolean(), "false",
-                 "Pass output to the agent's own stdout and stderr, untouched.")
+          .field("raw", &JobLoggingConfig::raw, boolean(), "false; with `file`: true",
+                 "Untouched: to the agent's own stdout and stderr, or as bare lines into `file`; "
+                 "else as lines of the log.")
           .field("file", &JobLoggingConfig::file, some_text(), "",
                  "A file of its own, reopened on SIGUSR1.")
           .since_4()
@@ -137,7 +138,8 @@ const Block& when_block() {
           .of(source_block())
           .since_4()
           .field("any", &WhenConfig::any, objects<SourceConfig>(source_block()), "",
-                 "Start at any of these events.")
+                 "Start at any of these events: with `once` at the first of them, with `each` at "
+                 "every one.")
           .of(source_block())
           .since_4()
           .field("timeout", &WhenConfig::timeout, read_later(duration()), "none",

@@ -93,7 +93,8 @@ struct HealthSpec {
 
 /// Where a job's output goes, if not into the agent's log.
 struct JobOutput {
-  bool raw = false;         ///< the agent's own stdout/stderr, untouched
+  bool raw =
+      false;  ///< untouched: to the agent's own stdout and stderr, or the lines alone in `file`
   std::string file;         ///< a file of its own; empty: the agent's log
   bool merge_json = false;  ///< lines that are JSON objects are merged into a json log entry
   unsigned max_rate = 0;    ///< lines a second; what is above is counted and left out. 0: all
