@@ -158,9 +158,9 @@ SupervisorHooks App::supervisor_hooks() {
       catalog_->withdraw(job, std::move(done));
     }
   };
-  hooks.run_environment = [this](const std::vector<Event>& why,
+  hooks.run_environment = [this](const std::vector<Event>& why, EventId since,
                                  std::vector<std::string>& environment) {
-    catalog_->describe_change(why, environment);
+    catalog_->describe_change(why, since, environment);
   };
   hooks.started = [this](const JobStatus&) { changed(); };
   hooks.exited = [this](const JobStatus& job, ExitStatus exit, Duration ran) {

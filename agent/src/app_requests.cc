@@ -8,6 +8,28 @@
 
 namespace containerpilot::agent {
 
+namespace {
+
+/// "; watches and sensors changed": what else than jobs a reload changes.
+std::string other_changes(const Plan& before, const Plan& after) {
+  std::vector<std::string> blocks;
+  const auto compare = [&blocks](const char* name, const auto& a, const auto& b) {
+    if (!(a == b)) blocks.emplace_back(name);
+  };
+  compare("catalog", before.catalog, after.catalog);
+  compare("watches", before.watches, after.watches);
+  compare("sensors", before.sensors, after.sensors);
+  compare("scaling", before.scaling, after.scaling);
+  compare("telemetry", before.telemetry, after.telemetry);
+  compare("logging", before.logging, after.logging);
+  compare("control", before.control_socket, after.control_socket);
+  std::string text;
+  for (const std::string& block : blocks) text += (text.empty() ? "; " : ", ") + block;
+  return text.empty() ? text : text + " changed, too";
+}
+
+}  // namespace
+
 Result<std::string> App::reload() {
   LoadResult loaded = load_(environment_);
   for (const Problem& warning : loaded.warnings) log_warn("agent", one_line(warning));
@@ -84,6 +106,7 @@ Result<std::string> App::reload() {
   } else {
     catalog_->apply(next);
   }
+  const std::string others = other_changes(plan_, next);
   set_environment(next);
   declare_metrics(next);
   plan_ = std::move(next);
@@ -94,16 +117,7 @@ Result<std::string> App::reload() {
   metrics_.on_reload(true, reactor_.wall_now());
   publish_documents();
   give_back_later();
-  std::string summary;
-  for (const auto& [what, names] :
-       {std::pair("added", &report.added), std::pair("removed", &report.removed),
-        std::pair("changed", &report.changed)}) {
-    if (names->empty()) continue;
-    summary += (summary.empty() ? "" : "; ") + std::string(what) + ":";
-    for (const std::string& name : *names) summary += " " + name;
-  }
-  summary = summary.empty() ? "no job changed" : summary;
-  summary += "; " + std::to_string(report.unchanged.size()) + " unchanged";
+  const std::string summary = describe(report) + others;
   log_info("agent", "configuration reloaded: " + summary);
   log_debug("control", "control: reloaded app via control plane");  // scripts wait for these words
   return summary;

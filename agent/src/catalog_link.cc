@@ -163,9 +163,9 @@ void CatalogLink::withdraw_telemetry() {
   });
 }
 
-void CatalogLink::describe_change(const std::vector<Event>& why,
+void CatalogLink::describe_change(const std::vector<Event>& why, EventId since,
                                   std::vector<std::string>& environment) {
-  changes_.describe(why, environment);
+  changes_.describe(why, since, environment);
 }
 
 void CatalogLink::shutdown(std::function<void()> done) {

@@ -66,7 +66,8 @@ class CatalogLink {
   void beat_telemetry(const Status& answers);
   void withdraw_telemetry();
   /// What a run that begins because of a watch's change shall know of it; see WatchChanges.
-  void describe_change(const std::vector<Event>& why, std::vector<std::string>& environment);
+  void describe_change(const std::vector<Event>& why, EventId since,
+                       std::vector<std::string>& environment);
   void shutdown(std::function<void()> done);
 
   [[nodiscard]] std::string name() const;

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "containerpilot/supervisor/log.h"
@@ -74,21 +75,44 @@ void WatchChanges::remember(EventId event, const discovery::Change& change) {
   entries_.push_back({event, change.watch.name, change.after, change.added, change.removed});
 }
 
-void WatchChanges::describe(const std::vector<Event>& chain,
+// What was there before the first change of a burst against what is there after the last.
+WatchChanges::Entry WatchChanges::all_since(EventId since, const Entry& last) const {
+  // A watch's "healthy" comes right after its "changed", by which the entry is known.
+  const auto first = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& entry) {
+    return entry.watch == last.watch && entry.event + 1 >= since;
+  });
+  if (since == 0 || first == entries_.end() || first->event >= last.event) return last;
+  const auto without = [](const Instances& all, const Instances& some) {
+    Instances rest;
+    std::copy_if(all.begin(), all.end(), std::back_inserter(rest), [&some](const auto& one) {
+      return std::find(some.begin(), some.end(), one) == some.end();
+    });
+    return rest;
+  };
+  Instances before = without(first->healthy, first->added);
+  before.insert(before.end(), first->removed.begin(), first->removed.end());
+  Entry all = last;
+  all.added = without(last.healthy, before);
+  all.removed = without(before, last.healthy);
+  return all;
+}
+
+void WatchChanges::describe(const std::vector<Event>& chain, EventId since,
                             std::vector<std::string>& environment) {
   for (const Event& event : chain) {
-    const auto entry = std::find_if(entries_.rbegin(), entries_.rend(),
+    const auto found = std::find_if(entries_.rbegin(), entries_.rend(),
                                     [&event](const Entry& e) { return e.event == event.id; });
-    if (entry == entries_.rend()) continue;
-    environment.push_back("CONTAINERPILOT_WATCH=" + entry->watch);
+    if (found == entries_.rend()) continue;
+    const Entry entry = all_since(since, *found);
+    environment.push_back("CONTAINERPILOT_WATCH=" + entry.watch);
     const auto add = [&environment](const char* name, const Instances& instances) {
       const std::string list = endpoints(instances);
       if (list.size() <= kMaxVariable) environment.push_back(name + list);
     };
-    add("CONTAINERPILOT_WATCH_HEALTHY=", entry->healthy);
-    add("CONTAINERPILOT_WATCH_ADDED=", entry->added);
-    add("CONTAINERPILOT_WATCH_REMOVED=", entry->removed);
-    const std::string file = write_file(*entry);
+    add("CONTAINERPILOT_WATCH_HEALTHY=", entry.healthy);
+    add("CONTAINERPILOT_WATCH_ADDED=", entry.added);
+    add("CONTAINERPILOT_WATCH_REMOVED=", entry.removed);
+    const std::string file = write_file(entry);
     if (!file.empty()) environment.push_back("CONTAINERPILOT_WATCH_FILE=" + file);
     return;
   }

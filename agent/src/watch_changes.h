@@ -29,8 +29,10 @@ class WatchChanges {
   ~WatchChanges();
 
   void remember(EventId event, const discovery::Change& change);
-  /// Adds what is known of the first change in `chain`, if there is one.
-  void describe(const std::vector<Event>& chain, std::vector<std::string>& environment);
+  /// Adds what is known of the first change in `chain`, if there is one; of all that this watch saw
+  /// from event `since` on, as one change.
+  void describe(const std::vector<Event>& chain, EventId since,
+                std::vector<std::string>& environment);
 
  private:
   struct Entry {
@@ -38,6 +40,7 @@ class WatchChanges {
     std::string watch;
     std::vector<discovery::Instance> healthy, added, removed;
   };
+  [[nodiscard]] Entry all_since(EventId since, const Entry& last) const;
   /// Empty if it cannot be written, which is said once.
   std::string write_file(const Entry& entry);
 

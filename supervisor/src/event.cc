@@ -46,6 +46,10 @@ Names names_of(EventCode code) {
       return {"acquired", "Acquired"};
     case EventCode::kLost:
       return {"lost", "Lost"};
+    case EventCode::kRequested:
+      return {"requested", "Requested"};
+    case EventCode::kReloaded:
+      return {"reloaded", "Reloaded"};
   }
   return {};
 }
@@ -54,9 +58,14 @@ Names names_of(EventCode code) {
 std::string_view event_code_name(EventCode code) { return names_of(code).config; }
 std::string_view event_metric_name(EventCode code) { return names_of(code).metric; }
 
+bool may_be_waited_for(EventCode code) {
+  return code != EventCode::kSignal && code != EventCode::kRequested &&
+         code != EventCode::kReloaded;
+}
+
 std::optional<EventCode> parse_event_code(std::string_view name) {
   for (const EventCode code : kAllEventCodes) {
-    if (code != EventCode::kSignal && event_code_name(code) == name) return code;
+    if (event_code_name(code) == name && may_be_waited_for(code)) return code;
   }
   return std::nullopt;
 }

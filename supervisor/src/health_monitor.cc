@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "containerpilot/supervisor/log.h"
+#include "text.h"
 
 namespace containerpilot {
 
@@ -16,6 +17,11 @@ std::string output_of(const ProbeResult& result) {
   return result.reason + "\n" + result.last_lines;
 }
 }  // namespace
+
+std::string brief(const ProbeResult& result) {
+  const std::string last = last_line(result.last_lines);
+  return last.empty() ? result.reason : result.reason + ": " + last;
+}
 
 void HealthMonitor::start() {
   stop();
@@ -64,7 +70,11 @@ void HealthMonitor::on_result(const ProbeResult& result) {
     ++failures_;
   }
   schedule_next();
-  hooks_.checked(result, counts);
+  const bool was_good = verdict_ == Verdict::kHealthy || verdict_ == Verdict::kFailing;
+  const bool forgiven = !result.ok() && was_good && failures_ < spec_.failure_threshold;
+  hooks_.checked(result, !counts    ? Weight::kTooEarly
+                         : forgiven ? Weight::kForgiven
+                                    : Weight::kCounts);
   if (result.ok()) {
     on_success();
   } else if (counts) {
@@ -75,7 +85,7 @@ void HealthMonitor::on_result(const ProbeResult& result) {
 void HealthMonitor::on_success() {
   ++successes_;
   if (verdict_ != Verdict::kHealthy && successes_ < spec_.success_threshold) return;
-  tell(Verdict::kHealthy);
+  tell(Verdict::kHealthy, {});
   hooks_.beat(true, "ok");
 }
 
@@ -84,7 +94,7 @@ void HealthMonitor::on_failure(const ProbeResult& result) {
   const bool was_good = verdict_ == Verdict::kHealthy || verdict_ == Verdict::kFailing;
   if (was_good && failures_ < spec_.failure_threshold) {
     if (spec_.failing_at_once) {
-      tell(Verdict::kFailing);
+      tell(Verdict::kFailing, brief(result));
     } else {
       hooks_.beat(true, "failed " + std::to_string(failures_) + " of " +
                             std::to_string(spec_.failure_threshold) +
@@ -92,13 +102,13 @@ void HealthMonitor::on_failure(const ProbeResult& result) {
     }
     return;
   }
-  tell(Verdict::kUnhealthy);
+  tell(Verdict::kUnhealthy, brief(result));
   hooks_.beat(false, output_of(result));
 }
 
-void HealthMonitor::tell(Verdict verdict) {
+void HealthMonitor::tell(Verdict verdict, const std::string& why) {
   verdict_ = verdict;
-  hooks_.verdict(verdict);
+  hooks_.verdict(verdict, why);
 }
 
 void HealthMonitor::schedule_next() {

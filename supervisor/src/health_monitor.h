@@ -22,12 +22,17 @@ class HealthMonitor {
  public:
   /// kFailing: fails, but not yet as often as HealthSpec::failing_at_once forgives.
   enum class Verdict : std::uint8_t { kHealthy, kFailing, kUnhealthy };
+  enum class Weight : std::uint8_t {
+    kTooEarly,  ///< a failure before it can have started
+    kForgiven,  ///< a failure below the threshold
+    kCounts,
+  };
   struct Hooks {
     std::function<std::vector<std::string>()> environment;
     /// Every check, also those that do not count yet.
-    std::function<void(const ProbeResult&, bool counts)> checked;
-    /// After the thresholds; at every check that confirms it, too.
-    std::function<void(Verdict)> verdict;
+    std::function<void(const ProbeResult&, Weight)> checked;
+    /// After the thresholds; at every check that confirms it, too. `why` is empty when healthy.
+    std::function<void(Verdict, const std::string& why)> verdict;
     /// What the catalog should hear: state and output of the check.
     std::function<void(bool passing, const std::string& output)> beat;
   };
@@ -50,7 +55,7 @@ class HealthMonitor {
   void on_result(const ProbeResult& result);
   void on_success();
   void on_failure(const ProbeResult& result);
-  void tell(Verdict verdict);
+  void tell(Verdict verdict, const std::string& why);
   void schedule_next();
   [[nodiscard]] bool in_grace() const;
 
@@ -69,5 +74,8 @@ class HealthMonitor {
   Watch timer_;
   Watch running_;
 };
+
+/// The reason and the last line of its output, for the log.
+std::string brief(const ProbeResult& result);
 
 }  // namespace containerpilot

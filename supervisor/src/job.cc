@@ -25,8 +25,12 @@ Job::Job(JobContext context, JobSpec spec)
         ctx_.reactor, ctx_.probes, spec_.name, *spec_.health,
         HealthMonitor::Hooks{
             [this] { return child_environment(); },
-            [this](const ProbeResult& result, bool counts) { on_checked(result, counts); },
-            [this](HealthMonitor::Verdict verdict) { on_verdict(verdict); },
+            [this](const ProbeResult& result, HealthMonitor::Weight weight) {
+              on_checked(result, weight);
+            },
+            [this](HealthMonitor::Verdict verdict, const std::string& why) {
+              on_verdict(verdict, why);
+            },
             [this](bool passing, const std::string& output) { report(passing, output); }});
   }
 }
@@ -38,7 +42,7 @@ Job::~Job() {
 
 // ---- trigger ----
 
-void Job::activate() {
+void Job::activate(EventId cause) {
   if (spec_.when.timeout > Duration(0)) {
     wait_timer_ = ctx_.reactor.after(spec_.when.timeout, [this] {
       const EventId event = ctx_.bus.publish({EventCode::kTimerExpired, spec_.name}, 0,
@@ -49,7 +53,7 @@ void Job::activate() {
       stop(event);
     });
   }
-  reevaluate_condition(0);
+  reevaluate_condition(cause);
 }
 
 bool Job::is_stop_hook() const {
@@ -65,6 +69,11 @@ bool Job::waits_for(const EventKey& key) const {
   return std::find(when.events.begin(), when.events.end(), key) != when.events.end();
 }
 
+bool Job::need_not_wait_for(const EventKey& key) {
+  std::erase(missing_, key);
+  return missing_.empty();
+}
+
 void Job::on_event(const Event& event) {
   if (complete()) return;
   if (event.key.code == EventCode::kStopped) hook_done(event.key.source);
@@ -76,7 +85,6 @@ void Job::on_event(const Event& event) {
       [[fallthrough]];
     case Trigger::Kind::kOnce:
       if (triggered_) return;
-      triggered_ = true;
       break;
     case Trigger::Kind::kEach:
       break;
@@ -89,8 +97,12 @@ void Job::on_event(const Event& event) {
       return;
   }
   if (spec_.when.debounce > Duration(0)) {
-    debounce_timer_ =
-        ctx_.reactor.after(spec_.when.debounce, [this, id = event.id] { trigger(id); });
+    if (!debounce_timer_.active()) burst_first_ = event.id;
+    burst_last_ = event.id;
+    debounce_timer_ = ctx_.reactor.after(spec_.when.debounce, [this] {
+      debounce_timer_ = Watch();
+      trigger(burst_last_);
+    });
   } else {
     trigger(event.id);
   }
@@ -98,19 +110,24 @@ void Job::on_event(const Event& event) {
 
 void Job::trigger(EventId cause) {
   if (complete() || state_ == JobState::kStopping) return;
+  triggered_ = true;
   last_trigger_ = cause;
   if (ticks(spec_.when) && !ticker_) {
     wait_timer_ = Watch();
     set_cause(cause);  // the first tick may come long after
+    ticks_why_ = why_;
     ticker_ = make_ticker(ctx_.reactor, ctx_.host.random(), spec_.when, [this] { on_tick(); });
     if (spec_.when.kind == Trigger::Kind::kSchedule || !spec_.when.first_run_at_once) return;
+    first_run_waits_ = !condition_holds();
+    if (first_run_waits_) return;
   }
   queue_or_start(cause);
 }
 
 void Job::on_tick() {
   if (spec_.paused_in_maintenance && ctx_.host.maintenance()) return;
-  if (spec_.when.condition && !ctx_.host.holds(*spec_.when.condition)) return;
+  if (!condition_holds()) return;
+  first_run_waits_ = false;
   if (busy() && spec_.when.overlap == Overlap::kSkip) {
     log_debug("supervisor", "job '" + spec_.name + "' is still running, skipping a start");
     return;
@@ -121,9 +138,13 @@ void Job::on_tick() {
 }
 
 void Job::reevaluate_condition(EventId cause) {
-  if (spec_.when.kind != Trigger::Kind::kWhile || !spec_.when.condition) return;
   if (complete() || state_ == JobState::kStopping) return;
-  const bool holds = ctx_.host.holds(*spec_.when.condition);
+  const bool holds = condition_holds();
+  if (first_run_waits_ && holds) {
+    first_run_waits_ = false;
+    queue_or_start(cause);
+  }
+  if (spec_.when.kind != Trigger::Kind::kWhile) return;
   if (holds && state_ == JobState::kWaiting) {
     start_run(cause);
   } else if (!holds && state_ == JobState::kBackoff) {
@@ -131,8 +152,6 @@ void Job::reevaluate_condition(EventId cause) {
     next_start_.reset();
     set_state(JobState::kWaiting);
   } else if (!holds && state_ == JobState::kRunning && !ended_by_condition_) {
-    log_info("supervisor", "job '" + spec_.name + "' is stopped: '" + spec_.when.condition->source +
-                               "' is no longer in the state it runs in");
     ended_by_condition_ = true;
     if (process_) {
       end_run();
@@ -158,8 +177,9 @@ void Job::queue_or_start(EventId cause) {
       return;
     }
     case Overlap::kReplace:
+      if (!process_) return start_run(cause);
       queued_.assign(1, cause);
-      if (process_) end_run();
+      end_run();
       return;
   }
 }
@@ -182,7 +202,10 @@ std::vector<std::string> Job::run_environment() const {
         std::chrono::duration_cast<std::chrono::microseconds>(spec_.health->watchdog);
     environment.push_back("WATCHDOG_USEC=" + std::to_string(limit.count()));
   }
-  if (ctx_.host.hooks().run_environment) ctx_.host.hooks().run_environment(*why_, environment);
+  if (ctx_.host.hooks().run_environment) {
+    const EventId since = cause_ == burst_last_ ? burst_first_ : cause_;
+    ctx_.host.hooks().run_environment(*why_, since, environment);
+  }
   return environment;
 }
 

@@ -76,13 +76,15 @@ class Job {
   Job(const Job&) = delete;
   Job& operator=(const Job&) = delete;
 
-  /// Begins to wait for the trigger.
-  void activate();
+  /// Begins to wait for the trigger; `cause` is what brought it in (0: the start of the agent).
+  void activate(EventId cause = 0);
   void on_event(const Event& event);
   /// Runs now, whatever it waits for.
   void trigger(EventId cause);
   void reevaluate_condition(EventId cause);
   void stop(EventId cause);
+  /// It may be started again: the agent does not end because of it.
+  void stop_by_hand(EventId cause);
   /// No hooks, no drain: the stop signal now.
   void hurry();
   void kill();
@@ -103,6 +105,17 @@ class Job {
   /// Its trigger is the stopping or stopped of another job.
   [[nodiscard]] bool is_stop_hook() const;
   [[nodiscard]] bool waits_for(const EventKey& key) const;
+  /// `key` came before the job did. True if it is all the job waits for.
+  bool need_not_wait_for(const EventKey& key);
+  /// Waits for an event, and none is on its way.
+  [[nodiscard]] bool at_rest() const {
+    return state_ == JobState::kWaiting && queued_.empty() && !debounce_timer_.active();
+  }
+  [[nodiscard]] bool stopped_by_hand() const { return stopped_by_hand_; }
+  /// The event that brought it into that state.
+  [[nodiscard]] EventId cause_of(HeldState state) const {
+    return state == HeldState::kHealthy && healthy_event_ != 0 ? healthy_event_ : cause_;
+  }
   [[nodiscard]] bool has_run_or_runs() const { return starts_ > 0; }
   [[nodiscard]] bool process_running() const { return process_ != nullptr; }
   [[nodiscard]] JobStatus status() const;
@@ -146,19 +159,27 @@ class Job {
   void become_ready(EventId cause);
   void report(bool passing, const std::string& output);
   [[nodiscard]] bool health_by_notification() const;
-  void on_verdict(HealthMonitor::Verdict verdict);
-  void on_checked(const ProbeResult& result, bool counts);
+  void on_verdict(HealthMonitor::Verdict verdict, const std::string& why);
+  void on_checked(const ProbeResult& result, HealthMonitor::Weight weight);
+  void tell_check(const ProbeResult& result, HealthMonitor::Weight weight) const;
   void tell_pid(pid_t pid);
   void forget_pid();
   void read_output(UniqueFd fd);
   void on_line(const LineSource& source, std::string_view line);
+  void tell_suppressed();
   [[nodiscard]] std::vector<std::string> child_environment() const;
   [[nodiscard]] std::vector<std::string> run_environment() const;
   [[nodiscard]] bool runs_long() const;
   [[nodiscard]] Duration stop_timeout() const;
+  [[nodiscard]] bool condition_holds() const {
+    return !spec_.when.condition || ctx_.host.holds(*spec_.when.condition);
+  }
   [[nodiscard]] bool busy() const { return process_ != nullptr || state_ == JobState::kBackoff; }
-  [[nodiscard]] std::string what_next(Duration delay) const;
+  void tell_end(LogLevel level, ExitStatus exit, const std::string& what_next) const;
+  [[nodiscard]] std::string restarting_in(Duration delay) const;
+  [[nodiscard]] std::string next_chance() const;
   [[nodiscard]] std::string describe_cause() const;
+  [[nodiscard]] std::string describe_condition() const;
 
   JobContext ctx_;
   const JobSpec spec_;
@@ -174,8 +195,12 @@ class Job {
   std::vector<EventKey> missing_;  // kAll
   std::deque<EventId> queued_;     // events (or ticks) to run for after this run
   EventId last_trigger_ = 0;
-  Watch wait_timer_;  // when.timeout
+  std::shared_ptr<const std::vector<Event>> ticks_why_;  // kInterval, kSchedule: began because of
+  Watch wait_timer_;                                     // when.timeout
   Watch debounce_timer_;
+  EventId burst_first_ = 0;  // of the events that debounce takes as one
+  EventId burst_last_ = 0;
+  bool first_run_waits_ = false;    // kInterval: its condition does not hold yet
   std::unique_ptr<Ticker> ticker_;  // kInterval, kSchedule
 
   // the run
@@ -187,6 +212,7 @@ class Job {
   std::shared_ptr<LogFile> output_file_;
   std::list<LineReader> readers_;
   RateGuard rate_;
+  Watch rate_timer_;
   TimePoint run_started_{};
   Watch run_timeout_;
   bool timed_out_ = false;
@@ -201,6 +227,7 @@ class Job {
   std::unique_ptr<HealthMonitor> monitor_;
   bool given_up_ = false;  // the last verdict was kUnhealthy
   bool ready_ = false;
+  EventId healthy_event_ = 0;
   Watch watchdog_;
   std::string note_;  // its last STATUS=
 
@@ -211,6 +238,7 @@ class Job {
   bool withdrawn_ = true;
   bool left_catalog_ = false;  // serves_catalog: its own withdrawal was begun
   bool hurried_ = false;
+  bool stopped_by_hand_ = false;
 
   // what status() shows
   std::uint64_t starts_ = 0;

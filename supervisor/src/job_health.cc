@@ -55,11 +55,12 @@ void Job::on_notification(const Notification& said) {
   if (said.failed) {
     watchdog_ = Watch();
     monitor_->stop();
-    report(false, "it reported its own failure (WATCHDOG=trigger)");
-    on_verdict(HealthMonitor::Verdict::kUnhealthy);
+    const std::string why = "it reported its own failure (WATCHDOG=trigger)";
+    report(false, why);
+    on_verdict(HealthMonitor::Verdict::kUnhealthy, why);
   } else if ((said.ready || said.alive) && health_ != JobHealth::kHealthy) {
     monitor_->start();
-    on_verdict(HealthMonitor::Verdict::kHealthy);
+    on_verdict(HealthMonitor::Verdict::kHealthy, {});
     expect_watchdog();
   } else if (said.alive) {
     expect_watchdog();
@@ -71,8 +72,9 @@ void Job::expect_watchdog() {
   if (limit <= Duration(0)) return;
   watchdog_ = ctx_.reactor.after(limit, [this, limit] {
     monitor_->stop();
-    report(false, "no WATCHDOG=1 for " + format_seconds(limit));
-    on_verdict(HealthMonitor::Verdict::kUnhealthy);
+    const std::string why = "no WATCHDOG=1 for " + format_seconds(limit);
+    report(false, why);
+    on_verdict(HealthMonitor::Verdict::kUnhealthy, why);
   });
 }
 
@@ -81,7 +83,8 @@ void Job::become_ready(EventId cause) {
   ctx_.bus.publish({EventCode::kReady, spec_.name}, cause);
 }
 
-void Job::on_checked(const ProbeResult& result, bool counts) {
+void Job::on_checked(const ProbeResult& result, HealthMonitor::Weight weight) {
+  tell_check(result, weight);
   CheckStatus check;
   check.ok = result.ok();
   check.reason = result.reason;
@@ -89,41 +92,54 @@ void Job::on_checked(const ProbeResult& result, bool counts) {
   check.at = ctx_.reactor.wall_now();
   check.duration = result.duration;
   check.failures_in_a_row = monitor_->failures_in_a_row();
-  const bool first_failure =
-      !result.ok() && (!last_check_ || last_check_->ok || check.failures_in_a_row == 1);
   last_check_ = std::move(check);
-  if (counts) {
+  if (weight != HealthMonitor::Weight::kTooEarly) {
     ctx_.bus.publish(
         {result.ok() ? EventCode::kExitSuccess : EventCode::kExitFailed, "check." + spec_.name},
         cause_, result.reason);
-    if (first_failure) {
-      log_info("supervisor",
-               "check of job '" + spec_.name + "' failed: " + result.reason +
-                   (result.last_lines.empty() ? "" : ": " + last_line(result.last_lines)));
-    }
   }
   if (ctx_.host.hooks().checked) ctx_.host.hooks().checked(spec_.name, result);
 }
 
-void Job::on_verdict(HealthMonitor::Verdict verdict) {
+/// Failures that do not make it unhealthy yet, and that they are over. What does is told by
+/// on_verdict().
+void Job::tell_check(const ProbeResult& result, HealthMonitor::Weight weight) const {
+  if (weight == HealthMonitor::Weight::kForgiven) {
+    log_info("supervisor",
+             "check of job '" + spec_.name + "' failed (" +
+                 std::to_string(monitor_->failures_in_a_row()) + " of " +
+                 std::to_string(spec_.health->failure_threshold) + "): " + brief(result),
+             {{"job", spec_.name}, {"check", "failed"}});
+  } else if (result.ok() && last_check_ && !last_check_->ok && health_ != JobHealth::kUnknown &&
+             !given_up_) {
+    log_info("supervisor", "check of job '" + spec_.name + "' passes again",
+             {{"job", spec_.name}, {"check", "ok"}});
+  }
+}
+
+void Job::on_verdict(HealthMonitor::Verdict verdict, const std::string& why) {
   const bool healthy = verdict == HealthMonitor::Verdict::kHealthy;
   const JobHealth before = health_;
   const bool known = before == JobHealth::kUnhealthy && given_up_;
   given_up_ = verdict == HealthMonitor::Verdict::kUnhealthy;
   health_ = healthy ? JobHealth::kHealthy : JobHealth::kUnhealthy;
-  const std::string reason = last_check_ ? last_check_->reason : "";
   const EventId event = ctx_.bus.publish(
-      {healthy ? EventCode::kHealthy : EventCode::kUnhealthy, spec_.name}, cause_, reason);
+      {healthy ? EventCode::kHealthy : EventCode::kUnhealthy, spec_.name}, cause_, why);
+  if (healthy && before != health_) healthy_event_ = event;
   if (healthy && !ready_ && !spec_.notify) become_ready(event);
-  if (before != health_) {
+  if (before != health_) ctx_.host.state_changed(*this);
+  // A failing one is not given up yet; tell_check() tells of it.
+  const bool was_failing = before == JobHealth::kUnhealthy && !known;
+  if (healthy ? before != health_ && !was_failing : given_up_ && !known) {
     log(healthy ? LogLevel::kInfo : LogLevel::kWarn, "supervisor",
         "job '" + spec_.name + "' is " + std::string(job_health_name(health_)) +
-            (healthy ? "" : ": " + reason));
-    ctx_.host.state_changed(*this);
+            (healthy ? "" : ": " + why),
+        {{"job", spec_.name}, {"check", healthy ? "ok" : "failed"}});
   }
   if (!given_up_ || known || state_ == JobState::kStopping) return;
   if (spec_.health->on_failure == UnhealthyAction::kRestart && process_) {
     restart_requested_ = true;
+    set_cause(event);
     end_run();
   } else if (spec_.health->on_failure == UnhealthyAction::kShutdown) {
     ctx_.host.end_agent(*this, 1, "job '" + spec_.name + "' is unhealthy", event);

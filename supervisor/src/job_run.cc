@@ -39,17 +39,18 @@ void Job::start_run(EventId cause) {
   set_cause(cause);
   timed_out_ = restart_requested_ = ended_by_condition_ = false;
   ready_ = false;
+  healthy_event_ = 0;
   note_.clear();
   withdrawn_ = false;
   ++starts_;
   if (health_ != JobHealth::kMaintenance) health_ = JobHealth::kUnknown;
   run_started_ = ctx_.reactor.now();
+  last_start_error_.clear();
   if (!spec_.exec) {
     set_state(JobState::kRunning);
     start_health();
     return;
   }
-  last_start_error_.clear();
   if (!spec_.output.file.empty() && !output_file_) {
     auto file = open_log_file(spec_.output.file);
     if (!file) {
@@ -89,8 +90,14 @@ void Job::start_run(EventId cause) {
     });
   }
   set_state(JobState::kRunning);
-  log_info("supervisor", "job '" + spec_.name + "' started: pid " +
-                             std::to_string(process_->pid()) + describe_cause());
+  const std::string cause_text = describe_cause();
+  log_info("supervisor",
+           "job '" + spec_.name + "' started: pid " + std::to_string(process_->pid()) +
+               (cause_text.empty() ? "" : ", " + cause_text),
+           {{"job", spec_.name},
+            {"pid", std::int64_t{process_->pid()}},
+            {"cause", cause_text},
+            {"attempt", static_cast<std::int64_t>(starts_)}});
   if (ctx_.host.hooks().started) ctx_.host.hooks().started(status());
   start_health();
 }
@@ -99,16 +106,28 @@ void Job::start_run(EventId cause) {
 void Job::set_cause(EventId cause) {
   if (cause == cause_) return;
   cause_ = cause;
-  why_ = std::make_shared<const std::vector<Event>>(ctx_.bus.chain(cause, *why_));
+  why_ = ticks_why_ && cause == last_trigger_
+             ? ticks_why_
+             : std::make_shared<const std::vector<Event>>(ctx_.bus.chain(cause, *why_));
 }
 
 std::string Job::describe_cause() const {
   const bool first_at_once =
       spec_.when.kind == Trigger::Kind::kInterval && spec_.when.first_run_at_once && starts_ == 1;
   if (ticks(spec_.when) && cause_ == last_trigger_ && !first_at_once) {
-    return spec_.when.kind == Trigger::Kind::kInterval ? ", by its interval" : ", by its schedule";
+    return spec_.when.kind == Trigger::Kind::kInterval ? "by its interval" : "by its schedule";
   }
-  return why_->empty() ? "" : ", because of " + describe_event(why_->front());
+  const bool again = !why_->empty() && why_->front().key.source == spec_.name;
+  if (spec_.when.kind == Trigger::Kind::kWhile && !again) return describe_condition();
+  return why_->empty() ? "" : "because of " + describe_event(why_->front());
+}
+
+std::string Job::describe_condition() const {
+  const HeldCondition& condition = *spec_.when.condition;
+  const char* const state = condition.state == HeldState::kRunning   ? "running"
+                            : condition.state == HeldState::kHealthy ? "healthy"
+                                                                     : "held";
+  return "while '" + condition.source + "' is " + state;
 }
 
 void Job::tell_pid(pid_t pid) {
@@ -141,19 +160,23 @@ void Job::read_output(UniqueFd fd) {
 
 void Job::on_line(const LineSource& source, std::string_view line) {
   ctx_.host.printed(*this, line);
-  if (!rate_.admit(ctx_.reactor.now())) return;
-  if (const std::uint64_t left_out = rate_.take_untold(); left_out > 0) {
-    log_warn("supervisor", "job '" + spec_.name + "' printed more than " +
-                               std::to_string(spec_.output.max_rate) + " lines a second, " +
-                               std::to_string(left_out) + " were left out");
+  if (rate_.admit(ctx_.reactor.now())) return log_child_line(source, line);
+  if (!rate_timer_.active()) {
+    rate_timer_ = ctx_.reactor.after(std::chrono::seconds(1), [this] { tell_suppressed(); });
   }
-  log_child_line(source, line);
+}
+
+void Job::tell_suppressed() {
+  rate_timer_ = Watch();
+  const std::uint64_t left_out = rate_.take_untold();
+  if (left_out == 0) return;
+  log_warn("supervisor", "job '" + spec_.name + "' printed more than " +
+                             std::to_string(spec_.output.max_rate) + " lines a second, " +
+                             std::to_string(left_out) + " were left out");
 }
 
 void Job::start_failed(const Error& error) {
   last_start_error_ = error.text();
-  log_error("supervisor", error.text(),
-            {{"job", spec_.name}, {"errno", std::int64_t{error.sys_errno()}}});
   run_ended(ExitStatus{.code = 127});
 }
 
@@ -161,6 +184,7 @@ void Job::on_exit(ExitStatus exit) {
   std::unique_ptr<Process> ended = std::move(process_);
   for (LineReader& reader : readers_) reader.drain();
   readers_.remove_if([](const LineReader& reader) { return reader.ended(); });
+  tell_suppressed();
   cancel({&run_timeout_, &kill_timer_, &watchdog_});
   forget_pid();
   // What it started in its group and left behind goes with it, as 3.x did; the number is still
@@ -194,11 +218,9 @@ void Job::run_ended(ExitStatus exit) {
 }
 
 void Job::after_run(ExitStatus exit) {
-  const std::string ended = spec_.name +
-                            (last_start_error_.empty() ? words_of(exit) : " could not start") +
-                            " after " + format_seconds(last_run_);
+  const LogLevel bad = exit.success() ? LogLevel::kInfo : LogLevel::kWarn;
   if (state_ == JobState::kStopping) {
-    log_info("supervisor", ended);
+    tell_end(LogLevel::kInfo, exit, "stopped");
     if (spec_.ends_agent) {
       ctx_.host.end_agent(*this, exit.shell_code(), "job '" + spec_.name + "' " + describe(exit),
                           run_event_);
@@ -217,13 +239,14 @@ void Job::after_run(ExitStatus exit) {
     ctx_.host.hooks().report(spec_.name, false, "the process " + describe(exit));
   }
   if (restart_requested_) {
-    log_info("supervisor", ended + ", restarting as requested");
+    tell_end(LogLevel::kInfo, exit, "restarting as requested");
     ++restarts_;
     start_run(cause_);
     return;
   }
+  if (ticks(spec_.when) && !condition_holds()) queued_.clear();
   if (ended_by_condition_ || (!queued_.empty() && spec_.when.overlap == Overlap::kReplace)) {
-    log_info("supervisor", ended);
+    tell_end(LogLevel::kInfo, exit, next_chance());
     ended_by_condition_ = false;
     set_state(JobState::kWaiting);
     if (queued_.empty()) return reevaluate_condition(run_event_);
@@ -234,26 +257,25 @@ void Job::after_run(ExitStatus exit) {
   if (!ctx_.host.shutting_down()) {
     if (!ticks(spec_.when) && !budget_.empty()) {
       const Duration delay = jittered(budget_.take(), ctx_.host.random());
-      log(exit.success() ? LogLevel::kInfo : LogLevel::kWarn, "supervisor",
-          ended + ", " + what_next(delay));
+      tell_end(bad, exit, restarting_in(delay));
       ++restarts_;
       return restart_after(delay, run_event_);
     }
     if (!queued_.empty()) {
-      log_info("supervisor", ended + ", running again for the next event");
+      tell_end(LogLevel::kInfo, exit, next_chance());
       const EventId next = queued_.front();
       queued_.pop_front();
       set_state(JobState::kWaiting);
       return start_run(next);
     }
     if (spec_.when.kind == Trigger::Kind::kEach || (ticks(spec_.when) && !budget_.empty())) {
-      log(exit.success() ? LogLevel::kDebug : LogLevel::kInfo, "supervisor", ended);
+      tell_end(LogLevel::kInfo, exit, next_chance());
       set_state(JobState::kWaiting);
       if (is_stop_hook()) ctx_.host.hook_idle(*this);
       return;
     }
   }
-  log(exit.success() ? LogLevel::kInfo : LogLevel::kError, "supervisor", ended + ", not restarted");
+  tell_end(exit.success() ? LogLevel::kInfo : LogLevel::kError, exit, "not restarted");
   const EndAction action = exit.success() ? spec_.on_success : spec_.on_failure;
   const EventId why = run_event_;
   if (spec_.ends_agent || action == EndAction::kShutdown) {
@@ -263,7 +285,37 @@ void Job::after_run(ExitStatus exit) {
   stop(why);
 }
 
-std::string Job::what_next(Duration delay) const {
+/// One line for each end of a run: how, how long it took, what comes next.
+void Job::tell_end(LogLevel level, ExitStatus exit, const std::string& what_next) const {
+  const std::int64_t ms = std::chrono::round<std::chrono::milliseconds>(last_run_).count();
+  if (!last_start_error_.empty()) {
+    return log(LogLevel::kError, "supervisor", last_start_error_ + "; " + what_next,
+               {{"job", spec_.name}, {"exit_code", std::int64_t{exit.code}}});
+  }
+  const std::string text =
+      spec_.name + words_of(exit) + " after " + format_seconds(last_run_) + ", " + what_next;
+  if (exit.signal != 0) {
+    log(level, "supervisor", text,
+        {{"job", spec_.name}, {"signal", std::int64_t{exit.signal}}, {"dur_ms", ms}});
+  } else {
+    log(level, "supervisor", text,
+        {{"job", spec_.name}, {"exit_code", std::int64_t{exit.code}}, {"dur_ms", ms}});
+  }
+}
+
+/// What a job that is not restarted waits for.
+std::string Job::next_chance() const {
+  if (!queued_.empty()) {
+    return ticks(spec_.when) ? "running again for the time that came meanwhile"
+                             : "running again for the next event";
+  }
+  if (ended_by_condition_) return "no longer " + describe_condition();
+  if (!ticker_) return "waiting for the next event";
+  return "next in " +
+         format_seconds(std::max(ticker_->next() - ctx_.reactor.wall_now(), Duration(0)));
+}
+
+std::string Job::restarting_in(Duration delay) const {
   std::string text = delay <= Duration(0) ? "restarting" : "restarting in " + format_seconds(delay);
   const unsigned failures = budget_.failures_in_a_row();
   if (failures > 1) text += " (" + std::to_string(failures) + " failed runs in a row)";
@@ -278,7 +330,8 @@ void Job::restart_after(Duration delay, EventId cause) {
 }
 
 void Job::end_run() {
-  if (!process_) return;
+  // Told once: a second signal means more to some, and the first one's time must not begin anew.
+  if (!process_ || kill_timer_.active()) return;
   const Duration limit = stop_timeout();
   kill_at_ = ctx_.reactor.now() + std::max(limit, Duration(0));
   if (limit < Duration(0)) {

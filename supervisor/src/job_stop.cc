@@ -18,6 +18,14 @@ void Job::stop(EventId cause) {
   next_start_.reset();
   set_state(JobState::kStopping);
   phase_ = StopPhase::kHooks;
+  // A shutdown says itself whom it stops.
+  if (process_ && !ctx_.host.shutting_down()) {
+    const std::vector<Event> why = ctx_.bus.chain(cause);
+    log_info("supervisor",
+             "job '" + spec_.name + "' is stopping" +
+                 (why.empty() ? "" : ", because of " + describe_event(why.front())),
+             {{"job", spec_.name}});
+  }
   // A main application of generations 1 and 2 that has ended by itself has no "before it stops"
   // left.
   if (spec_.ends_agent && spec_.exec && !process_) {
@@ -43,6 +51,12 @@ void Job::stop(EventId cause) {
     }
     begin_drain();
   });
+}
+
+void Job::stop_by_hand(EventId cause) {
+  if (complete()) return;
+  stopped_by_hand_ = true;
+  stop(cause);
 }
 
 void Job::hook_done(const std::string& hook) {

@@ -4,26 +4,44 @@
 
 namespace containerpilot {
 
-bool Supervisor::Impl::already_happened(const JobSpec& spec,
-                                        const std::set<std::string>& kept) const {
-  const Trigger& when = spec.when;
-  using Kind = Trigger::Kind;
-  if (when.kind != Kind::kOnce && when.kind != Kind::kInterval && when.kind != Kind::kSchedule)
+std::string describe(const ReloadReport& report) {
+  std::string text;
+  for (const auto& [what, names] :
+       {std::pair("added", &report.added), std::pair("removed", &report.removed),
+        std::pair("changed", &report.changed)}) {
+    if (names->empty()) continue;
+    text += (text.empty() ? "" : "; ") + std::string(what) + ":";
+    for (const std::string& name : *names) text += " " + name;
+  }
+  return (text.empty() ? "no job changed" : text) + "; " + std::to_string(report.unchanged.size()) +
+         " unchanged";
+}
+
+bool Supervisor::Impl::happened(const EventKey& key, const std::set<std::string>& kept) const {
+  if (key.code == EventCode::kStopping || key.code == EventCode::kStopped ||
+      key.code == EventCode::kSignal) {
     return false;
-  return std::any_of(when.events.begin(), when.events.end(), [&](const EventKey& key) {
-    if (key.code == EventCode::kStopping || key.code == EventCode::kStopped ||
-        key.code == EventCode::kSignal) {
-      return false;
-    }
-    if (key.code == EventCode::kHealthy || key.code == EventCode::kUnhealthy) {
-      const bool healthy = holds({key.source, HeldState::kHealthy});
-      return key.code == EventCode::kHealthy ? healthy
-                                             : !healthy && seen_.contains({key.code, key.source});
-    }
-    const bool source_stays = key.source == kGlobal || kept.empty() || kept.contains(key.source) ||
-                              key.source.starts_with("watch.");
-    return source_stays && seen_.contains({key.code, key.source});
-  });
+  }
+  if (key.code == EventCode::kHealthy || key.code == EventCode::kUnhealthy) {
+    const bool healthy = holds({key.source, HeldState::kHealthy});
+    return key.code == EventCode::kHealthy ? healthy
+                                           : !healthy && seen_.contains({key.code, key.source});
+  }
+  const bool source_stays = key.source == kGlobal || kept.empty() || kept.contains(key.source) ||
+                            key.source.starts_with("watch.");
+  return source_stays && seen_.contains({key.code, key.source});
+}
+
+bool Supervisor::Impl::may_start_for_what_happened(Job& job,
+                                                   const std::set<std::string>& kept) const {
+  using Kind = Trigger::Kind;
+  const Kind kind = job.spec().when.kind;
+  if (kind != Kind::kOnce && kind != Kind::kAll && !ticks(job.spec().when)) return false;
+  bool enough = false;
+  for (const EventKey& key : job.spec().when.events) {
+    if (happened(key, kept)) enough = job.need_not_wait_for(key) || enough;
+  }
+  return enough;
 }
 
 ReloadReport Supervisor::Impl::apply(SupervisorConfig config) {
@@ -76,7 +94,9 @@ ReloadReport Supervisor::Impl::apply(SupervisorConfig config) {
     created.push_back(jobs_.back().get());
   }
   reindex();
-  for (const auto& job : retiring_) job->stop(0);
+  reload_event_ =
+      context_.bus.publish({EventCode::kReloaded, std::string(kGlobal)}, 0, describe(report));
+  for (const auto& job : retiring_) job->stop(reload_event_);
   admit(created, kept);
   sweep_soon();
   return report;
@@ -86,22 +106,33 @@ void Supervisor::Impl::admit(const std::vector<Job*>& jobs, const std::set<std::
   for (Job* job : jobs) {
     // One that cannot start may end the agent; the others are then stopped with all.
     if (shutting_down()) return;
-    job->activate();
-    if (already_happened(job->spec(), kept)) job->trigger(0);
+    job->activate(reload_event_);
+    if (may_start_for_what_happened(*job, kept)) job->trigger(reload_event_);
     if (maintenance_) job->enter_maintenance();
   }
 }
 
-void Supervisor::Impl::restart_complete(Job& job) {
+void Supervisor::Impl::start_by_hand(Job& job, std::string what) {
+  const EventId cause =
+      context_.bus.publish({EventCode::kRequested, job.spec().name}, 0, std::move(what));
+  if (!job.complete()) return job.restart(cause);
   const JobSpec spec = job.spec();
   for (auto& slot : jobs_) {
     if (slot.get() != &job) continue;
     slot = std::make_unique<Job>(context_, spec);
     reindex();
-    slot->activate();
-    slot->trigger(0);
+    if (maintenance_) slot->enter_maintenance();
+    slot->activate(cause);
+    if (slot->state() == JobState::kWaiting) slot->trigger(cause);
+    // By a schedule or a condition it would start later.
+    if (slot->state() == JobState::kWaiting) slot->restart(cause);
     return;
   }
+}
+
+void Supervisor::Impl::stop_by_hand(Job& job) {
+  job.stop_by_hand(
+      context_.bus.publish({EventCode::kRequested, job.spec().name}, 0, "a stop by hand"));
 }
 
 }  // namespace containerpilot

@@ -66,6 +66,23 @@ bool Supervisor::Impl::will_never_start(const Job& hook) const {
   });
 }
 
+bool Supervisor::Impl::waits_in_vain(const Job& job, std::set<const Job*> asked) const {
+  if (!job.at_rest()) return false;
+  if (!asked.insert(&job).second) return true;  // they wait for each other
+  const auto over = [&](const std::string& source) {
+    const std::string_view name =
+        source.starts_with("check.") ? std::string_view(source).substr(6) : source;
+    const auto it = std::find_if(jobs_.begin(), jobs_.end(),
+                                 [&name](const auto& one) { return one->spec().name == name; });
+    return it != jobs_.end() && ((*it)->complete() || waits_in_vain(**it, asked));
+  };
+  const Trigger& when = job.spec().when;
+  if (when.kind == Trigger::Kind::kWhile) return over(when.condition->source);
+  return !ticks(when) && !when.events.empty() &&
+         std::all_of(when.events.begin(), when.events.end(),
+                     [&over](const EventKey& key) { return over(key.source); });
+}
+
 void Supervisor::Impl::sweep() {
   if (finished_) return;
   // A replaced job is gone: its successor takes its place.
@@ -97,11 +114,18 @@ void Supervisor::Impl::sweep() {
     }
   }
   const bool all_complete = std::all_of(jobs_.begin(), jobs_.end(), gone) && retiring_.empty();
-  if (!all_complete) {
-    if (shutting_down()) bound_last_hooks();
-    return;
+  if (!shutting_down()) {
+    // What was stopped by hand is to be started again.
+    const bool stays = config_.runs_without_jobs || jobs_.empty() ||
+                       std::any_of(jobs_.begin(), jobs_.end(),
+                                   [](const auto& job) { return job->stopped_by_hand(); });
+    const bool over = std::all_of(jobs_.begin(), jobs_.end(), [&](const auto& job) {
+      return job->complete() || waits_in_vain(*job);
+    });
+    if (stays || !over || !retiring_.empty()) return;
+    if (!all_complete) return shutdown("all jobs are complete or wait in vain", 0);
   }
-  if (!shutting_down() && (config_.runs_without_jobs || jobs_.empty())) return;
+  if (!all_complete) return bound_last_hooks();
   finished_ = true;
   hook_limit_ = Watch();
   if (why_.empty()) why_ = "all jobs are complete";

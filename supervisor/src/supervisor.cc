@@ -82,9 +82,9 @@ void Supervisor::Impl::remember(const Event& event) {
   const bool outside = source.starts_with("watch.") || source.starts_with("lock.");
   if (!outside) return;
   if (event.key.code == EventCode::kHealthy || event.key.code == EventCode::kAcquired) {
-    outside_[source] = true;
+    outside_[source] = {true, event.id};
   } else if (event.key.code == EventCode::kUnhealthy || event.key.code == EventCode::kLost) {
-    outside_[source] = false;
+    outside_[source] = {false, event.id};
   } else {
     return;
   }
@@ -92,7 +92,8 @@ void Supervisor::Impl::remember(const Event& event) {
 }
 
 bool Supervisor::Impl::holds(const HeldCondition& condition) const {
-  if (const auto it = outside_.find(condition.source); it != outside_.end()) return it->second;
+  if (const auto it = outside_.find(condition.source); it != outside_.end())
+    return it->second.holds;
   for (const auto& job : jobs_) {
     if (job->spec().name != condition.source) continue;
     switch (condition.state) {
@@ -116,11 +117,25 @@ void Supervisor::Impl::printed(const Job& job, std::string_view line) {
 }
 
 void Supervisor::Impl::state_changed(Job& job) {
+  // It may have been the last that there was to wait for.
+  if (job.state() == JobState::kWaiting && !ticks(job.spec().when)) sweep_soon();
   if (!conditional_on_.contains(job.spec().name)) return;
   // Once per turn and never from inside the job that changed.
   reevaluation_ = context_.reactor.after(Duration(0), [this] {
-    for (const auto& other : jobs_) other->reevaluate_condition(0);
+    for (const auto& other : jobs_) {
+      if (other->spec().when.condition)
+        other->reevaluate_condition(cause_of(*other->spec().when.condition));
+    }
   });
+}
+
+EventId Supervisor::Impl::cause_of(const HeldCondition& condition) const {
+  if (const auto it = outside_.find(condition.source); it != outside_.end())
+    return it->second.since;
+  for (const auto& job : jobs_) {
+    if (job->spec().name == condition.source) return job->cause_of(condition.state);
+  }
+  return 0;
 }
 
 // ---- the public face ----
@@ -147,18 +162,14 @@ Status Supervisor::start_job(const std::string& name) {
     return Error(Errc::kUnavailable, "cannot start job '" + name + "': it is " +
                                          std::string(job_state_name(job.value()->state())));
   }
-  if (job.value()->complete()) {
-    impl_->restart_complete(*job.value());
-  } else {
-    job.value()->restart(0);
-  }
+  impl_->start_by_hand(*job.value(), "a start by hand");
   return ok();
 }
 
 Status Supervisor::stop_job(const std::string& name) {
   auto job = impl_->find(name);
   if (!job) return std::move(job).error();
-  job.value()->stop(0);
+  impl_->stop_by_hand(*job.value());
   return ok();
 }
 
@@ -168,11 +179,7 @@ Status Supervisor::restart_job(const std::string& name) {
                  "cannot restart job '" + name + "': the agent is shutting down");
   auto job = impl_->find(name);
   if (!job) return std::move(job).error();
-  if (job.value()->complete()) {
-    impl_->restart_complete(*job.value());
-  } else {
-    job.value()->restart(0);
-  }
+  impl_->start_by_hand(*job.value(), "a restart by hand");
   return ok();
 }
 

@@ -60,7 +60,8 @@ class Supervisor::Impl final : public JobHost {
   }
 
   [[nodiscard]] const std::vector<std::unique_ptr<Job>>& jobs() const { return jobs_; }
-  void restart_complete(Job& job);
+  void start_by_hand(Job& job, std::string what);
+  void stop_by_hand(Job& job);
   Watch follow_output(const std::string& name, std::function<void(std::string_view)> fn) {
     const std::uint64_t id = next_follower_++;
     followers_.push_back({id, name, std::move(fn)});
@@ -109,7 +110,12 @@ class Supervisor::Impl final : public JobHost {
   void bound_last_hooks();
   [[nodiscard]] bool will_never_start(const Job& hook) const;
   [[nodiscard]] bool stops_in_second_stage(const Job& job) const;
-  [[nodiscard]] bool already_happened(const JobSpec& spec, const std::set<std::string>& kept) const;
+  [[nodiscard]] bool happened(const EventKey& key, const std::set<std::string>& kept) const;
+  [[nodiscard]] bool may_start_for_what_happened(Job& job, const std::set<std::string>& kept) const;
+  /// The event that made a condition hold.
+  [[nodiscard]] EventId cause_of(const HeldCondition& condition) const;
+  /// It waits for nothing but jobs that are complete, or that wait in vain themselves.
+  [[nodiscard]] bool waits_in_vain(const Job& job, std::set<const Job*> asked = {}) const;
 
   struct Follower {
     std::uint64_t id;
@@ -130,11 +136,16 @@ class Supervisor::Impl final : public JobHost {
   std::multimap<std::pair<EventCode, std::string>, Job*> listeners_;
   std::set<std::string> conditional_on_;  // sources of some job's `while`
   std::set<std::pair<EventCode, std::string>> seen_;
-  std::map<std::string, bool> outside_;  // watches and locks: does their state hold?
+  struct Outside {
+    bool holds = false;
+    EventId since = 0;
+  };
+  std::map<std::string, Outside> outside_;  // watches and locks
   bool maintenance_ = false;
   int shutdowns_ = 0;
   bool second_stage_ = false;
   EventId shutdown_event_ = 0;
+  EventId reload_event_ = 0;
   int exit_code_ = 0;
   std::string why_;
   bool finished_ = false;

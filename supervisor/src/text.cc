@@ -32,6 +32,8 @@ std::string format_seconds(Duration duration) {
 
 std::string describe_event(const Event& event) {
   if (event.key.code == EventCode::kSignal) return event.key.source;
+  if (event.key.code == EventCode::kRequested) return event.detail;
+  if (event.key.code == EventCode::kReloaded) return "a reload";
   const std::string code(event_code_name(event.key.code));
   return event.key.source == "global" ? code : code + " of '" + event.key.source + "'";
 }

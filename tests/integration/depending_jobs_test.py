@@ -78,6 +78,23 @@ class WhatAWatchTells(unittest.TestCase):
             self.assertEqual(told["added"][0]["address"], "2001:db8::6")
 
 
+    def test_a_burst_is_told_as_one_change(self):
+        report = "echo \"told: now [$CONTAINERPILOT_WATCH_HEALTHY] new [$CONTAINERPILOT_WATCH_ADDED] gone [$CONTAINERPILOT_WATCH_REMOVED].\""
+        one, two = ("db-1", "192.0.2.1", 5432), ("db-2", "192.0.2.2", 5432)
+        with harness.Consul() as consul, harness.Agent({"consul": consul.address, "jobs": [
+                STAY, {"name": "on-change", "exec": ["sh", "-c", report],
+                       "when": {"source": "watch.db", "each": "changed", "debounce": "2s"}}],
+                "watches": [{"name": "db", "interval": 1}]}) as agent:
+            consul.wait_for("GET", "/v1/health/service/db")
+            consul.set_service("db", [one])
+            agent.wait_log(r"told: now \[192.0.2.1:5432\] new \[192.0.2.1:5432\] gone \[\]\.")
+            consul.set_service("db", [one, two])
+            agent.wait_log("'db' changed: 1 -> 2 instances")
+            consul.set_service("db", [two])
+            agent.wait_log("'db' changed: 2 -> 1 instances")
+            agent.wait_log(r"told: now \[192.0.2.2:5432\] new \[192.0.2.2:5432\] gone \[192.0.2.1:5432\]\.")
+
+
 class StopOrder(unittest.TestCase):
     def test_who_was_started_by_anothers_health_goes_first(self):
         slow = "trap 'echo %s is told; sleep 0.2; echo %s is gone; exit' TERM; echo %s runs; while :; do sleep 0.02; done"

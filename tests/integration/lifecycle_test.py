@@ -96,7 +96,7 @@ class Stopping(unittest.TestCase):
     def test_what_a_job_left_behind_is_gone_with_the_agent(self):
         with harness.Agent({"jobs": [{"name": "starter", "exec": ["sh", "-c", "setsid sh -c 'touch left; exec sleep 1000' & while [ ! -e left ]; do sleep 0.01; done"]},
                                      {"name": "stay", "exec": SLEEPER}]}) as agent:
-            agent.wait_log("'starter' exited")
+            agent.wait_log("starter exited")
             self.assertEqual(len(harness.descendants(agent.pid)), 2)
             agent.stop()  # fails when a process is left
 

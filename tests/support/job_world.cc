@@ -335,14 +335,15 @@ class World {
   }
 
   void on_started(const JobStatus& job) {
+    if (job.why->empty()) return violate(job.name + " started without a cause");
     const auto found = specs_.find(job.name);
     if (found == specs_.end() || touched_.contains(job.name)) return;
     const JobSpec& spec = found->second;
-    if (spec.when.kind == Kind::kWhile) return;
-    if (job.why->empty()) return violate(job.name + " started without a cause");
+    if (spec.when.condition) return;  // what made it hold may be anything
     const EventKey& cause = job.why->front().key;
     const bool again = cause.source == job.name && (cause.code == EventCode::kExitSuccess ||
-                                                    cause.code == EventCode::kExitFailed);
+                                                    cause.code == EventCode::kExitFailed ||
+                                                    cause.code == EventCode::kUnhealthy);
     const auto& events = spec.when.events;
     if (!again && std::find(events.begin(), events.end(), cause) == events.end()) {
       violate(job.name + " started because of " + std::string(event_code_name(cause.code)) + " " +

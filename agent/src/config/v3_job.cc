@@ -31,7 +31,9 @@ EventKey make_event(PlanContext& context, const Value<std::string>& name,
   const std::optional<EventCode> code = parse_event_code(*name);
   if (!code) {
     std::vector<std::string_view> names;
-    for (const EventCode known : kAllEventCodes) names.push_back(event_code_name(known));
+    for (const EventCode known : kAllEventCodes) {
+      if (may_be_waited_for(known)) names.push_back(event_code_name(known));
+    }
     const std::string_view near = nearest(*name, names);
     context.problems.error(
         *name.node,

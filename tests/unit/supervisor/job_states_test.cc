@@ -26,13 +26,17 @@ class World {
   explicit World(JobState state) : supervisor_(loop_, launcher_, probes_, bus_, environment_, {}) {
     SupervisorConfig config;
     config.runs_without_jobs = true;
-    JobSpec spec;
+    JobSpec& spec = spec_;
     spec.name = "app";
     spec.exec = ProcessSpec{.argv = {"/bin/app"}};
     spec.when.kind = Trigger::Kind::kEach;
     spec.when.events = {{EventCode::kSignal, "SIGHUP"}};
     spec.restarts.limit.count = 5;
     spec.health = HealthSpec{};
+    spec.health->probe = ProcessSpec{.argv = {"/bin/check"}};
+    spec.health->interval = spec.health->timeout = 1s;
+    spec.health->on_failure = UnhealthyAction::kRestart;
+    spec.notify = true;
     config.jobs = {spec};
     supervisor_.start(std::move(config));
     loop_.settle();
@@ -71,11 +75,29 @@ class World {
     supervisor_.set_maintenance(on);
     loop_.settle();
   }
+  void check_fails() {
+    if (launcher_.running("check.app") == 0) loop_.advance(1s);
+    if (launcher_.running("check.app") > 0) launcher_.finish("check.app", {.code = 1});
+    loop_.settle();
+  }
+  void say(const Notification& said) {
+    if (launcher_.running("app") > 0) launcher_.last("app").on_notify(said);
+    loop_.settle();
+  }
+  void reload(bool changed) {
+    SupervisorConfig config;
+    config.runs_without_jobs = true;
+    config.jobs = {spec_};
+    if (changed) config.jobs[0].exec->argv.emplace_back("-x");
+    supervisor_.apply(std::move(config));
+    loop_.settle();
+  }
   void pass(Duration time) { loop_.advance(time); }
 
  private:
   void act(const Status&) { loop_.settle(); }
 
+  JobSpec spec_;
   test::LogCapture log_;
   test::SimReactor loop_;
   test::FakeLauncher launcher_{loop_};
@@ -139,6 +161,24 @@ TEST(JobStates, TimesEvents) {
             w.maintenance(false);
           },
           {kWaiting, kRunning, kBackoff, kStopping, kComplete}},
+      Row{"its check fails, and it is to be restarted",
+          [](World& w) { w.check_fails(); },
+          {kWaiting, kRunning, kRunning, kStopping, kComplete}},
+      Row{"it says that it is ready",
+          [](World& w) { w.say({.ready = true}); },
+          {kWaiting, kRunning, kBackoff, kStopping, kComplete}},
+      Row{"it says that it stops",
+          [](World& w) { w.say({.stopping = true}); },
+          {kWaiting, kRunning, kBackoff, kStopping, kComplete}},
+      Row{"a reload that does not change it",
+          [](World& w) { w.reload(false); },
+          {kWaiting, kRunning, kBackoff, kStopping, kComplete}},
+      Row{"a reload that changes it, and the time its stop takes",
+          [](World& w) {
+            w.reload(true);
+            w.pass(5s);
+          },
+          {kWaiting, kWaiting, kWaiting, kWaiting, kWaiting}},
       Row{"99 ms pass",
           [](World& w) { w.pass(99ms); },
           {kWaiting, kRunning, kBackoff, kStopping, kComplete}},

@@ -76,9 +76,10 @@ struct SupervisorHooks {
   std::function<void(const std::string& job, bool passing, const std::string& output)> report;
   /// Take the job out of the catalog; call `done` once, later, when that happened or was given up.
   std::function<void(const std::string& job, std::function<void()> done)> withdraw;
-  /// Adds "KEY=value" entries for a run that begins because of `why`, newest first (empty: by
-  /// hand).
-  std::function<void(const std::vector<Event>& why, std::vector<std::string>& environment)>
+  /// Adds "KEY=value" entries for a run that begins because of `why`, newest first. `since` is the
+  /// first event of the burst it answers.
+  std::function<void(const std::vector<Event>& why, EventId since,
+                     std::vector<std::string>& environment)>
       run_environment;
   std::function<void(const JobStatus&)> started;
   /// One run ended (or could not start: then `exit` has code 127).
@@ -103,6 +104,9 @@ struct SupervisorConfig {
 struct ReloadReport {
   std::vector<std::string> added, removed, changed, unchanged;
 };
+
+/// "added: a; changed: b c; 3 unchanged".
+std::string describe(const ReloadReport& report);
 
 /// Runs the jobs of a plan: starts them when their event comes, restarts, checks, stops and in the
 /// end says with which code the agent should exit. Loop thread only. Publishes and reads `bus`.
@@ -135,6 +139,7 @@ class Supervisor {
   // By hand, from the control socket. Errors: kNotFound (the jobs there are), kUnavailable
   // (shutting down).
   Status start_job(const std::string& name);
+  /// The agent does not end because of it, until the job is started again or gone.
   Status stop_job(const std::string& name);
   Status restart_job(const std::string& name);
   Status signal_job(const std::string& name, int signo);

@@ -1,0 +1,201 @@
+// What starts a job, in the less usual cases: conditions, bursts, reloads, by hand.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "supervisor_test.h"
+
+namespace containerpilot {
+namespace {
+
+using namespace std::chrono_literals;
+using test::FakeLauncher;
+using ::testing::ElementsAre;
+
+JobSpec every(Duration interval, HeldCondition condition) {
+  JobSpec spec = job("tick");
+  spec.when.kind = Trigger::Kind::kInterval;
+  spec.when.interval = interval;
+  spec.when.condition = std::move(condition);
+  spec.restarts.limit.count = Limit::kUnlimited;
+  return spec;
+}
+
+JobSpec beside(std::string name, std::string source, HeldState state = HeldState::kRunning) {
+  JobSpec spec = job(std::move(name));
+  spec.when.kind = Trigger::Kind::kWhile;
+  spec.when.events.clear();
+  spec.when.condition = HeldCondition{std::move(source), state};
+  return spec;
+}
+
+TEST_F(SupervisorTest, AnIntervalWithAConditionBeginsWhenItHolds) {
+  launcher_.on_start([this](FakeLauncher::Run& r) { launcher_.finish_after(r, 1ms); });
+  run({every(1h, {"watch.db", HeldState::kHealthy})});
+  loop_.advance(10min);
+  EXPECT_EQ(launcher_.starts("tick"), 0);
+  bus_.publish({EventCode::kHealthy, "watch.db"}, 0);
+  loop_.advance(1s);
+  EXPECT_EQ(launcher_.starts("tick"), 1);
+  loop_.advance(1h);
+  EXPECT_EQ(launcher_.starts("tick"), 2);
+  bus_.publish({EventCode::kUnhealthy, "watch.db"}, 0);
+  loop_.advance(2h);
+  EXPECT_EQ(launcher_.starts("tick"), 2);
+}
+
+TEST_F(SupervisorTest, ATickThatWaitedIsForgottenWhenItsConditionEnds) {
+  run({every(1s, {"watch.db", HeldState::kHealthy})});
+  bus_.publish({EventCode::kHealthy, "watch.db"}, 0);
+  loop_.advance(5s);
+  bus_.publish({EventCode::kUnhealthy, "watch.db"}, 0);
+  loop_.settle();
+  launcher_.finish("tick");
+  EXPECT_EQ(launcher_.starts("tick"), 1);
+}
+
+TEST_F(SupervisorTest, WhatRunsWhileAnotherRunsIsNoReasonToStay) {
+  run({job("app"), beside("side", "app"), beside("aside", "side")});
+  loop_.advance(1ms);
+  EXPECT_EQ(launcher_.running("aside"), 1);
+  launcher_.finish("app");
+  loop_.advance(1ms);
+  EXPECT_EQ(launcher_.running(), 0U);
+  EXPECT_EQ(exit_code_, 0);
+}
+
+TEST_F(SupervisorTest, WhatWaitsForTheCompleteIsNoReasonToStayEither) {
+  run({job("app"), job_when("rescue", Trigger::Kind::kOnce, EventCode::kExitFailed, "app"),
+       job_when("after", Trigger::Kind::kEach, EventCode::kExitSuccess, "rescue"),
+       job_when("bye", Trigger::Kind::kOnce, EventCode::kStopped, "rescue")});
+  launcher_.finish("app");
+  EXPECT_EQ(launcher_.running("bye"), 1);  // the end is like every other: hooks run
+  launcher_.finish("bye");
+  EXPECT_EQ(exit_code_, 0);
+  EXPECT_EQ(launcher_.starts("rescue"), 0);
+}
+
+TEST_F(SupervisorTest, WhatWaitsForASignalIs) {
+  run({job("app"), job_when("on-hup", Trigger::Kind::kEach, EventCode::kSignal, "SIGHUP")});
+  launcher_.finish("app");
+  loop_.advance(1h);
+  EXPECT_FALSE(exit_code_);
+}
+
+TEST_F(SupervisorTest, ABurstIsOneStartAfterItsLastEvent) {
+  JobSpec spec = job_when("once", Trigger::Kind::kOnce, EventCode::kChanged, "watch.db");
+  spec.when.debounce = 5s;
+  run({spec});
+  for (int i = 0; i < 3; ++i) {
+    bus_.publish({EventCode::kChanged, "watch.db"}, 0);
+    loop_.advance(4s);
+    EXPECT_EQ(launcher_.starts("once"), 0);
+  }
+  loop_.advance(1s);
+  EXPECT_EQ(launcher_.starts("once"), 1);
+  launcher_.finish("once");
+  EXPECT_EQ(exit_code_, 0);
+}
+
+TEST_F(SupervisorTest, OneThatIsAlwaysReplacedIsStillKilledInTime) {
+  JobSpec spec = job_when("deaf", Trigger::Kind::kEach, EventCode::kSignal, "SIGHUP");
+  spec.when.overlap = Overlap::kReplace;
+  spec.stop_timeout = 5s;
+  launcher_.obey_signals(1h);
+  run({spec});
+  for (int i = 0; i < 5; ++i) {
+    bus_.publish({EventCode::kSignal, "SIGHUP"}, 0);
+    loop_.advance(2s);
+  }
+  EXPECT_EQ(launcher_.runs()[0]->group_signals, std::vector<int>{SIGTERM}) << "told once";
+  EXPECT_TRUE(launcher_.runs()[0]->tree_killed);
+  EXPECT_EQ(launcher_.starts("deaf"), 2);
+}
+
+TEST_F(SupervisorTest, AReloadStartsWhatHasAllItWaitsForAndStartsItOnce) {
+  JobSpec both = job("both");
+  both.when.kind = Trigger::Kind::kAll;
+  both.when.events = {{EventCode::kExitSuccess, "a"}, {EventCode::kHealthy, "watch.db"}};
+  JobSpec one = job_when("one", Trigger::Kind::kOnce, EventCode::kHealthy, "watch.db");
+  run({job("a"), job("stay"), both});
+  bus_.publish({EventCode::kHealthy, "watch.db"}, 0);
+  loop_.settle();
+  launcher_.finish("a");
+  ASSERT_EQ(launcher_.running("both"), 1);
+  both.exec->argv.emplace_back("-x");
+  reload({job("a"), job("stay"), both, one});
+  EXPECT_EQ(launcher_.last("both").spec.argv.size(), 2U);
+  EXPECT_EQ(launcher_.running("both"), 1);
+  launcher_.finish("one");
+  bus_.publish({EventCode::kHealthy, "watch.db"}, 0);
+  loop_.settle();
+  EXPECT_EQ(launcher_.starts("one"), 1);
+}
+
+TEST_F(SupervisorTest, EveryRunHasACause) {
+  const auto why = [this](const std::string& name) {
+    const auto& chain = *supervisor_->job(name)->why;
+    return chain.empty() ? "nothing" : std::string(event_code_name(chain.front().key.code));
+  };
+  run({job("app"), beside("side", "app"), job("stay")});
+  loop_.advance(1ms);
+  EXPECT_EQ(why("side"), "startup");  // what made the app run
+  reload({job("app"), beside("side", "app"), job("stay"), job("new")});
+  EXPECT_EQ(why("new"), "reloaded");
+  ASSERT_TRUE(supervisor_->restart_job("app"));
+  loop_.settle();
+  EXPECT_EQ(why("app"), "requested");
+  EXPECT_TRUE(log_.contains("because of a restart by hand"));
+  EXPECT_TRUE(log_.contains("because of a reload"));
+  EXPECT_TRUE(log_.contains("while 'app' is running"));
+}
+
+TEST_F(SupervisorTest, TheLastJobCanBeStoppedByHandAndStartedAgain) {
+  run({job("app"), beside("side", "app")});
+  ASSERT_TRUE(supervisor_->stop_job("app"));
+  loop_.advance(1h);
+  EXPECT_EQ(state("app"), JobState::kComplete);
+  EXPECT_FALSE(exit_code_);
+  ASSERT_TRUE(supervisor_->start_job("app"));
+  loop_.advance(1ms);
+  EXPECT_EQ(launcher_.running("side"), 1);
+  launcher_.finish("app");
+  loop_.advance(1ms);
+  EXPECT_EQ(exit_code_, 0);
+}
+
+TEST_F(SupervisorTest, AScheduleStoppedByHandRunsAtOnceWhenStartedByHand) {
+  JobSpec spec = job("cron");
+  spec.when.kind = Trigger::Kind::kSchedule;
+  spec.when.schedule = parse_schedule("0 4 * * *", "UTC").value();
+  spec.restarts.limit.count = Limit::kUnlimited;
+  run({spec});
+  ASSERT_TRUE(supervisor_->stop_job("cron"));
+  loop_.settle();
+  ASSERT_TRUE(supervisor_->start_job("cron"));
+  loop_.settle();
+  EXPECT_EQ(launcher_.running("cron"), 1);
+  launcher_.finish("cron");
+  loop_.advance(1h);
+  EXPECT_EQ(launcher_.starts("cron"), 2);
+}
+
+TEST_F(SupervisorTest, WhatIsStartedByHandInMaintenanceIsCheckedAfterIt) {
+  JobSpec spec = job("web");
+  spec.health = HealthSpec{};
+  run({spec, job("stay")});
+  ASSERT_TRUE(supervisor_->stop_job("web"));
+  loop_.settle();
+  supervisor_->set_maintenance(true);
+  ASSERT_TRUE(supervisor_->start_job("web"));
+  loop_.advance(1s);
+  EXPECT_EQ(health("web"), JobHealth::kMaintenance);
+  supervisor_->set_maintenance(false);
+  loop_.advance(1s);
+  EXPECT_EQ(health("web"), JobHealth::kHealthy);
+}
+
+}  // namespace
+}  // namespace containerpilot
