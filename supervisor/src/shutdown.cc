@@ -58,10 +58,17 @@ void Supervisor::Impl::completed(Job&) {
 
 bool Supervisor::Impl::will_never_start(const Job& hook) const {
   if (hook.state() != JobState::kWaiting) return false;
+  // The last event of a job that is complete may still be on its way here.
+  const auto has_said_all = [this](const Job& job, const EventKey& key) {
+    if (!job.complete()) return false;
+    const bool says_stopped = !job.spec().ends_agent || job.has_run_or_runs();
+    return key.code != EventCode::kStopped || !says_stopped ||
+           seen_.contains({key.code, key.source});
+  };
   const auto& events = hook.spec().when.events;
-  return std::all_of(events.begin(), events.end(), [this](const EventKey& key) {
-    return std::none_of(jobs_.begin(), jobs_.end(), [&key](const std::unique_ptr<Job>& job) {
-      return job->spec().name == key.source && !job->complete();
+  return std::all_of(events.begin(), events.end(), [&](const EventKey& key) {
+    return std::none_of(jobs_.begin(), jobs_.end(), [&](const std::unique_ptr<Job>& job) {
+      return job->spec().name == key.source && !has_said_all(*job, key);
     });
   });
 }

@@ -195,13 +195,15 @@ TEST_F(SupervisorTest, ServicesLeaveTheCatalogBeforePostStopRuns) {
   hold_withdrawals_ = true;
   JobSpec main = job("main");
   main.ends_agent = true;
-  JobSpec service;
-  service.name = "web";
-  service.advertised = true;
-  run({main, service, job_when("postStop", Trigger::Kind::kOnce, EventCode::kStopped, "main")});
+  JobSpec web;
+  web.name = "web";
+  web.advertised = true;
+  JobSpec admin = web;
+  admin.name = "admin";
+  run({main, web, admin, job_when("postStop", Trigger::Kind::kOnce, EventCode::kStopped, "main")});
   launcher_.finish("main", {.code = 4});
   EXPECT_EQ(launcher_.starts("postStop"), 0);
-  held_.at(0)();
+  for (const auto& done : held_) done();  // in one turn
   loop_.settle();
   EXPECT_EQ(launcher_.starts("postStop"), 1);
   launcher_.finish("postStop");
@@ -217,9 +219,9 @@ TEST_F(SupervisorTest, CoprocessesAreThereForPostStop) {
   shutdown();
   EXPECT_EQ(launcher_.running("main"), 0);
   loop_.advance(1min);
-  EXPECT_THAT(launcher_.last("coprocess").signals, IsEmpty());
+  EXPECT_THAT(launcher_.last("coprocess").group_signals, IsEmpty());
   launcher_.finish("postStop");
-  EXPECT_THAT(launcher_.last("coprocess").signals, ElementsAre(SIGTERM));
+  EXPECT_THAT(launcher_.last("coprocess").group_signals, ElementsAre(SIGTERM));
   EXPECT_EQ(exit_code_, 143);
 }
 
