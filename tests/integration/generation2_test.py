@@ -76,8 +76,10 @@ class Generation2(unittest.TestCase):
 
     def test_a_reload_runs_a_coprocess_that_has_ended_again(self):
         with self.agent({"coprocesses": [{"name": "once", "command": ["echo", "it ran"]}]}) as agent:
-            agent.wait_log("'coprocess/once' exited")
+            agent.wait_log("(?m)it ran$")
             agent.wait_file("up")
+            pid = agent.pid
+            harness.until(lambda: len(harness.children(pid)) == 1, "its end")
             agent.send(signal.SIGHUP)
             agent.wait_log("(?m)it ran$", count=2)
             agent.stop()
