@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "config/masking.h"
 #include "containerpilot/supervisor/log.h"
 #include "give_back.h"
 #include "live_page.h"
@@ -131,6 +132,7 @@ Result<std::unique_ptr<ControlServer>> App::start_control(const std::string& pat
   actions.reload = [this] { return reload(); };
   actions.maintenance = [this](bool on) { set_maintenance(on); };
   actions.status = [this] { return status_json(status_input()); };
+  actions.event = [this](const Event& event) { return event_json(event, plan_.secrets); };
   actions.job = [this](const std::string& job, const std::string& action,
                        const std::string& signal) { return job_action(job, action, signal); };
   actions.follow = [this](const std::string& job, std::function<void(std::string_view)> line) {
@@ -147,7 +149,7 @@ Result<std::unique_ptr<ControlServer>> App::start_control(const std::string& pat
 SupervisorHooks App::supervisor_hooks() {
   SupervisorHooks hooks;
   hooks.report = [this](const std::string& job, bool passing, const std::string& output) {
-    catalog_->report(job, passing, output);
+    catalog_->report(job, passing, masked(output, plan_.secrets));
   };
   hooks.withdraw = [this](const std::string& job, std::function<void()> done) {
     if (supervisor_.shutting_down() && serves_catalog(job)) {
@@ -265,7 +267,7 @@ void App::on_event(const Event& event) {
                            event.key.source + "}");
   }
   metrics_.on_event(event);
-  if (server_) feed_.publish("event", event_json(event));
+  if (server_) feed_.publish("event", event_json(event, plan_.secrets));
   if (pre_start_ && event.key == pre_start_succeeded(*pre_start_)) begin_periodic();
   changed();
 }

@@ -197,10 +197,11 @@ void ControlServer::follow_events(std::unique_ptr<HttpResponder> responder) {
   Follower* const follower = add_follower(std::move(responder), "application/x-ndjson");
   if (follower == nullptr) return;
   follower->events = true;
-  for (const Event& event : bus_.history()) follower->responder->write(event_json(event) + "\n");
+  for (const Event& event : bus_.history())
+    follower->responder->write(actions_.event(event) + "\n");
   if (events_.active()) return;
   events_ = bus_.subscribe([this](const Event& event) {
-    const std::string line = event_json(event) + "\n";
+    const std::string line = actions_.event(event) + "\n";
     followers_.remove_if([](const Follower& f) { return f.gone; });
     for (Follower& f : followers_) {
       if (f.events && !f.responder->write(line)) f.gone = true;

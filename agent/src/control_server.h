@@ -24,6 +24,8 @@ struct ControlActions {
   std::function<Result<std::string>()> reload;
   std::function<void(bool on)> maintenance;
   std::function<std::string()> status;
+  /// One event as JSON, on one line.
+  std::function<std::string(const Event&)> event;
   /// "start", "stop", "restart", "signal".
   std::function<Status(const std::string& job, const std::string& action,
                        const std::string& signal)>

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "config/masking.h"
 #include "containerpilot/agent/version.h"
 
 namespace containerpilot::agent {
@@ -16,7 +17,17 @@ using Json = nlohmann::ordered_json;
 
 double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
 
-std::string dump(const Json& json) {
+/// Every string: what a job prints and what an error quotes may hold a secret.
+void mask_strings(Json& value, const std::vector<std::string>& secrets) {
+  if (value.is_string()) {
+    value = masked(value.get_ref<const std::string&>(), secrets);
+  } else if (value.is_structured()) {
+    for (Json& child : value) mask_strings(child, secrets);
+  }
+}
+
+std::string dump(Json json, const std::vector<std::string>& secrets) {
+  mask_strings(json, secrets);
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
@@ -194,12 +205,14 @@ std::string format_time(WallTime time) {
   return buffer;
 }
 
-std::string event_json(const Event& event) { return dump(event_object(event)); }
+std::string event_json(const Event& event, const std::vector<std::string>& secrets) {
+  return dump(event_object(event), secrets);
+}
 
 std::string status_json(const StatusInput& input) {
   Json watches = Json::array();
   for (const discovery::WatchSpec& watch : input.plan.watches) watches.push_back(watch.name);
-  const Json document = {
+  Json document = {
       {"Version", version()},
       {"Jobs", jobs_of(input)},
       {"Services", services_of(input)},
@@ -212,7 +225,7 @@ std::string status_json(const StatusInput& input) {
       {"Scaling", scaling_of(input)},
       {"MetricsPath",
        input.plan.telemetry ? Json(input.plan.telemetry->server.metrics_path) : Json(nullptr)}};
-  return dump(document) + "\n";
+  return dump(std::move(document), input.plan.secrets) + "\n";
 }
 
 Readiness readiness(const StatusInput& input) {

@@ -52,7 +52,7 @@ Readiness readiness(const StatusInput& input);
 
 /// RFC 3339 in UTC with milliseconds.
 std::string format_time(WallTime time);
-/// {"id","cause","at","code","source","detail"} on one line.
-std::string event_json(const Event& event);
+/// {"id","cause","at","code","source","detail"} on one line, without `secrets`.
+std::string event_json(const Event& event, const std::vector<std::string>& secrets);
 
 }  // namespace containerpilot::agent

@@ -116,6 +116,30 @@ Log& the_log() {
   return log;
 }
 
+/// `text` with all of `values` as ***.
+std::string masked(std::string_view text, const std::vector<std::string>& values) {
+  constexpr std::string_view kStars = "***";
+  std::string out(text);
+  for (const std::string& value : values) {
+    for (std::size_t at = 0; (at = out.find(value, at)) != std::string::npos; at += kStars.size())
+      out.replace(at, value.size(), kStars);
+  }
+  return out;
+}
+
+void format_masked(const LogConfig& config, std::string& out, LogLevel level,
+                   std::string_view module, std::string_view message, LogFields fields) {
+  std::vector<LogField> shown(fields);
+  std::vector<std::string> values;
+  values.reserve(shown.size());  // the fields refer to them
+  for (LogField& field : shown) {
+    const auto* text = std::get_if<std::string_view>(&field.value);
+    if (text != nullptr) field.value = values.emplace_back(masked(*text, config.masked));
+  }
+  detail::format_entry(config.format, out, wall_clock(), level, module,
+                       masked(message, config.masked), std::move(shown));
+}
+
 bool is_stream(const std::string& output, std::string_view name) {
   return std::equal(output.begin(), output.end(), name.begin(), name.end(),
                     [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a - 'A' + 'a' : a) == b; });
@@ -195,7 +219,11 @@ void log(LogLevel level, std::string_view module, std::string_view message, LogF
     }
   }
   std::string line;
-  detail::format_entry(setup->config.format, line, wall_clock(), level, module, message, fields);
+  if (setup->config.masked.empty()) {
+    detail::format_entry(setup->config.format, line, wall_clock(), level, module, message, fields);
+  } else {
+    format_masked(setup->config, line, level, module, message, fields);
+  }
   setup->logger->log(spdlog_level(level), spdlog::string_view_t(line.data(), line.size()));
 }
 

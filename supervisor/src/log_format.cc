@@ -325,7 +325,7 @@ void append_text_value(std::string& out, std::string_view value) {
 }
 
 void format_entry(LogFormat format, std::string& out, WallTime when, LogLevel level,
-                  std::string_view module, std::string_view message, LogFields fields) {
+                  std::string_view module, std::string_view message, std::vector<LogField> fields) {
   if (format == LogFormat::kDefault) {
     append_time(out, when, Fraction::kNanoseconds);
     out += ' ';
@@ -333,7 +333,7 @@ void format_entry(LogFormat format, std::string& out, WallTime when, LogLevel le
     out += '\n';
     return;
   }
-  std::vector<LogField> all(fields);
+  std::vector<LogField> all = std::move(fields);
   if (!module.empty()) all.push_back({"mod", module});
   format_fields(format, out, when, level, message, std::move(all));
 }

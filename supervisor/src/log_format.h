@@ -2,6 +2,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "containerpilot/supervisor/log.h"
 #include "containerpilot/supervisor/reactor.h"
@@ -11,7 +12,7 @@ namespace containerpilot::detail {
 /// The three line shapes of ContainerPilot 3.8.0 (spec v3, section 8), each ending in a newline and
 /// appended to `out`. Pure but for the local time zone; any thread.
 void format_entry(LogFormat format, std::string& out, WallTime when, LogLevel level,
-                  std::string_view module, std::string_view message, LogFields fields);
+                  std::string_view module, std::string_view message, std::vector<LogField> fields);
 void format_child_line(LogFormat format, std::string& out, WallTime when, const LineSource& source,
                        std::string_view line);
 

@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "config/explain_words.h"
-#include "config/tree.h"
+#include "config/masking.h"
 #include "containerpilot/agent/duration.h"
 #include "containerpilot/agent/explain.h"
 
@@ -14,7 +14,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 Json process_json(const ProcessSpec& process) {
-  Json out = {{"argv", process.argv}};
+  Json out = {{"argv", masked_command(process.argv)}};
   for (const auto& [name, value] : process.env)
     out["env"][name] = is_secret_key(name) ? "***" : value;
   if (!process.env_files.empty()) out["envFile"] = process.env_files;
@@ -95,7 +95,7 @@ Json telemetry_json(const TelemetryPlan& telemetry) {
 /// Every string, keys too: a secret may stand anywhere.
 void mask_strings(Json& value, const Plan& plan) {
   if (value.is_string()) {
-    value = masked(value.get<std::string>(), plan);
+    value = masked(value.get_ref<const std::string&>(), plan.secrets);
   } else if (value.is_structured()) {
     for (Json& child : value) mask_strings(child, plan);
   }

@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "config/explain_words.h"
-#include "config/tree.h"
+#include "config/masking.h"
 #include "containerpilot/agent/duration.h"
 #include "containerpilot/agent/explain.h"
 
@@ -144,7 +144,7 @@ std::string explain_text(const Plan& plan,
   out += "\naddresses seen\n";
   for (const discovery::InterfaceAddress& address : addresses)
     line(out, address.interface, address.ip);
-  return masked(std::move(out), plan);
+  return masked(out, plan.secrets);
 }
 
 }  // namespace containerpilot::agent

@@ -5,7 +5,7 @@
 #include <type_traits>
 #include <variant>
 
-#include "config/tree.h"
+#include "config/masking.h"
 #include "containerpilot/agent/duration.h"
 
 namespace containerpilot::agent {
@@ -45,7 +45,7 @@ std::string with_condition(std::string text, const Trigger& trigger) {
 
 std::string command_text(const std::vector<std::string>& argv) {
   std::string out;
-  for (const std::string& word : argv) {
+  for (const std::string& word : masked_command(argv)) {
     if (!out.empty()) out += ' ';
     const bool plain =
         !word.empty() && word.find_first_of(" \t\n'\"\\$`*?;&|<>(){}[]#~") == std::string::npos;
@@ -141,15 +141,6 @@ std::string limit_text(const Limit& limit) {
 std::string signal_text(int signal) {
   const char* name = ::sigabbrev_np(signal);
   return name == nullptr ? "signal " + std::to_string(signal) : "SIG" + std::string(name);
-}
-
-std::string masked(std::string text, const Plan& plan) {
-  for (const std::string& secret : plan.secrets) {
-    for (std::size_t at = 0; (at = text.find(secret, at)) != std::string::npos; at += 3) {
-      text.replace(at, secret.size(), "***");
-    }
-  }
-  return text;
 }
 
 }  // namespace containerpilot::agent

@@ -9,7 +9,7 @@ namespace containerpilot::agent {
 
 // Parts of a plan in words, shared by both forms of -explain.
 
-/// argv as one would type it in a shell.
+/// argv as one would type it in a shell, without secrets.
 std::string command_text(const std::vector<std::string>& argv);
 /// "once, at healthy of 'db'", "every 5s, first at once".
 std::string trigger_text(const Trigger& trigger);
@@ -22,7 +22,5 @@ std::string catalog_text(const discovery::CatalogSpec& catalog);
 std::string limit_text(const Limit& limit);
 /// "SIGTERM", else "signal 34".
 std::string signal_text(int signal);
-/// Occurrences of the plan's secrets replaced by ***.
-std::string masked(std::string text, const Plan& plan);
 
 }  // namespace containerpilot::agent

@@ -94,7 +94,10 @@ class Loader {
     }
     if (options_.check || problems_.failed()) warn_of_unset();
     if (!problems_.failed()) result.plan = std::move(plan);
-    if (result.plan) result.plan->secrets = secrets_;
+    // The longest first: one may be a part of another.
+    std::sort(secrets_.begin(), secrets_.end(),
+              [](const std::string& a, const std::string& b) { return a.size() > b.size(); });
+    if (result.plan) result.plan->secrets = result.plan->logging.masked = secrets_;
     result.errors = problems_.take_errors();
     result.warnings = problems_.take_warnings();
     for (Problem& problem : result.errors) mask(problem);

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "config/masking.h"
 #include "template/utf8.h"
 
 namespace containerpilot::agent {

@@ -4,6 +4,8 @@
 #include <array>
 #include <utility>
 
+#include "config/masking.h"
+
 namespace containerpilot::agent {
 
 namespace {
@@ -15,49 +17,6 @@ bool is_continuation(char c) { return (static_cast<unsigned char>(c) & 0xC0U) ==
 std::size_t count_characters(std::string_view text) {
   return static_cast<std::size_t>(
       std::count_if(text.begin(), text.end(), [](char c) { return !is_continuation(c); }));
-}
-
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
-bool is_word(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-         c == '-';
-}
-
-/// Replaces what follows a secret-looking key and a colon by ***, so that no excerpt shows it.
-std::string mask_secrets(std::string_view line) {
-  std::string out;
-  std::size_t at = 0;
-  while (at < line.size()) {
-    if (!is_word(line[at])) {
-      out += line[at++];
-      continue;
-    }
-    std::size_t end = at;
-    while (end < line.size() && is_word(line[end])) ++end;
-    const std::string_view word = line.substr(at, end - at);
-    out += word;
-    at = end;
-    if (!is_secret_key(word)) continue;
-    while (at < line.size() && (line[at] == '"' || line[at] == '\'' || line[at] == ' '))
-      out += line[at++];
-    if (at == line.size() || line[at] != ':') continue;
-    out += line[at++];
-    while (at < line.size() && line[at] == ' ') out += line[at++];
-    std::size_t stop = at;
-    if (at < line.size() && (line[at] == '"' || line[at] == '\'')) {
-      stop = line.find(line[at], at + 1);
-      stop = stop == std::string_view::npos ? line.size() : stop + 1;
-    } else {
-      stop = std::min(line.find_first_of(",}", at), line.size());
-    }
-    // Same width, so that the caret stays under its character.
-    for (std::size_t i = at; i < stop; ++i) {
-      if (!is_continuation(line[i])) out += '*';
-    }
-    at = stop;
-  }
-  return out;
 }
 
 }  // namespace
@@ -122,7 +81,7 @@ std::string Tree::excerpt(std::uint16_t source, std::uint32_t offset) const {
   // Masked before it is cut, so that a secret cannot hide behind the cut. Very long lines (a
   // minified file) are only masked near the place, which is all that is printed.
   const std::size_t mask_from = from - start > 4096 ? from - 4096 : start;
-  std::string line = mask_secrets(text.substr(mask_from, to - mask_from));
+  std::string line = star_credentials(text.substr(mask_from, to - mask_from));
   const std::size_t skip = count_characters(text.substr(mask_from, from - mask_from));
   std::size_t cut = 0;
   for (std::size_t seen = 0; cut < line.size(); ++cut) {
@@ -159,19 +118,6 @@ std::string path_of(const Node& node) {
     out += *part;
   }
   return out;
-}
-
-bool is_secret_key(std::string_view key) {
-  std::string name;
-  for (const char c : key) {
-    if (c != '_' && c != '-') name += lower(c);
-  }
-  static constexpr std::array<std::string_view, 5> kWords = {"token", "password", "passwd",
-                                                             "secret", "apikey"};
-  return std::any_of(kWords.begin(), kWords.end(), [&](std::string_view word) {
-    return name.size() >= word.size() &&
-           std::string_view(name).substr(name.size() - word.size()) == word;
-  });
 }
 
 }  // namespace containerpilot::agent

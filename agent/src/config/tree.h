@@ -118,8 +118,4 @@ class Tree {
 /// "jobs[0].health.interval"; empty for the top.
 std::string path_of(const Node& node);
 
-/// True for keys whose value must never be printed: token, password, secret and words ending in
-/// them.
-bool is_secret_key(std::string_view key);
-
 }  // namespace containerpilot::agent

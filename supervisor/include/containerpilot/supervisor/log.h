@@ -26,6 +26,8 @@ struct LogConfig {
   LogFormat format = LogFormat::kDefault;
   std::string output =
       "stdout";  ///< "stdout", "stderr" or a path (appended, created 0666 & ~umask)
+  /// Shown as *** in the agent's own entries; lines of children stay as they are.
+  std::vector<std::string> masked;
   friend bool operator==(const LogConfig&, const LogConfig&) = default;
 };
 
