@@ -302,10 +302,6 @@ void Registrar::Impl::finish(const std::string& id, TimePoint started, const Sta
   touch(*entry);
   entry->leave.finished(status ? nullptr : &status.error());
   if (status) {
-    if (step == Step::kRegister) {
-      log_info("discovery", "registered '" + id + "' in the catalog",
-               {{"service", std::string_view(entry->spec.name)}});
-    }
     entry->succeeded();
     if (step == Step::kRegister) {
       log_info("discovery", "Service registered: " + entry->spec.name,
