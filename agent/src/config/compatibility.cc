@@ -84,7 +84,8 @@ constexpr std::string_view kRestartTitle =
 constexpr std::string_view kReloadTitle = "Reload leaves unchanged jobs running";
 constexpr std::string_view kHttpsTitle = "`https` to Consul checks the certificate";
 constexpr std::string_view kHealthTitle = "A failing check makes the service critical";
-constexpr std::string_view kLeftoverTitle = "An entry that stays critical for an hour is removed";
+constexpr std::string_view kLeftoverTitle =
+    "An entry without `deregisterCriticalServiceAfter` gets one of an hour";
 constexpr std::string_view kEndTitle = "A job has ended when its process has";
 constexpr std::string_view kNoProbeTitle = "A service whose `health` has no probe is `healthy`";
 constexpr std::string_view kWatchTitle = "A watch also sees that ids, tags or metadata changed";
@@ -99,6 +100,7 @@ constexpr std::string_view kSocketTitle = "The control socket has mode 0600";
 constexpr std::string_view kDeadSocketTitle = "Only a dead control socket is replaced";
 constexpr std::string_view kProxyTitle = "Proxies of the environment";
 constexpr std::string_view kMethodsTitle = "`/metrics` answers GET and HEAD only";
+constexpr std::string_view kMillionTitle = "Numbers of a million and more are written out";
 constexpr std::string_view kMetaTitle = "The telemetry entry in the catalog has `Meta`";
 constexpr std::string_view kTextLogTitle = "The text log format escapes";
 constexpr std::string_view kDefaultLogTitle =
@@ -135,6 +137,7 @@ constexpr Entry kEntries[] = {
     {Era::kV3, "jobs[].health.exec", kNumbersTitle, kKeepExponent, has_large_number},
     {Era::kV3, "telemetry", kGoMetricsTitle, kNoWayBack},
     {Era::kV3, "telemetry", kOpenMetricsTitle, kKeepPlainText},
+    {Era::kV3, "telemetry", kMillionTitle, kNoWayBack},
     {Era::kV3, "telemetry", kMethodsTitle, kNoWayBack},
     {Era::kV3, "telemetry", kMetaTitle, kNoWayBack},
     {Era::kV3, "telemetry.metrics", kPushTitle, kNoWayBack},
@@ -158,6 +161,7 @@ constexpr Entry kEntries[] = {
     {Era::kOld, "poststop", kNumbersTitle, kKeepExponent, has_large_number},
     {Era::kOld, "telemetry", kGoMetricsTitle, kNoWayBack},
     {Era::kOld, "telemetry", kOpenMetricsTitle, kKeepPlainText},
+    {Era::kOld, "telemetry", kMillionTitle, kNoWayBack},
     {Era::kOld, "telemetry", kMethodsTitle, kNoWayBack},
     {Era::kOld, "telemetry", kMetaTitle, kNoWayBack},
     {Era::kOld, "telemetry.sensors[].check", kSensorTitle, kNoWayBack},
