@@ -28,7 +28,7 @@ class Secrets(unittest.TestCase):
                                      "port": agent.telemetry_port()})
         with agent:
             agent.wait_log("cannot start job 'missing'")
-            agent.wait_log("check of job 'bad-check' failed")
+            agent.wait_log("job 'bad-check' is unhealthy")
             agent.wait_log("sensor 'odd': cannot read")
             agent.wait_log("does not answer")
             shown = [harness.http_call(agent.telemetry + "/status").text, agent.control("GET", "/v3/status").text]
