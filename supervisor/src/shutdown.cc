@@ -74,20 +74,13 @@ bool Supervisor::Impl::will_never_start(const Job& hook) const {
 }
 
 bool Supervisor::Impl::waits_in_vain(const Job& job, std::set<const Job*> asked) const {
-  if (!job.at_rest()) return false;
-  if (!asked.insert(&job).second) return true;  // they wait for each other
-  const auto over = [&](const std::string& source) {
-    const std::string_view name =
-        source.starts_with("check.") ? std::string_view(source).substr(6) : source;
-    const auto it = std::find_if(jobs_.begin(), jobs_.end(),
-                                 [&name](const auto& one) { return one->spec().name == name; });
-    return it != jobs_.end() && ((*it)->complete() || waits_in_vain(**it, asked));
-  };
   const Trigger& when = job.spec().when;
-  if (when.kind == Trigger::Kind::kWhile) return over(when.condition->source);
-  return !ticks(when) && !when.events.empty() &&
-         std::all_of(when.events.begin(), when.events.end(),
-                     [&over](const EventKey& key) { return over(key.source); });
+  if (!job.at_rest() || when.kind != Trigger::Kind::kWhile) return false;
+  if (!asked.insert(&job).second) return true;  // they wait for each other
+  const auto source = std::find_if(jobs_.begin(), jobs_.end(), [&when](const auto& one) {
+    return one->spec().name == when.condition->source;
+  });
+  return source != jobs_.end() && ((*source)->complete() || waits_in_vain(**source, asked));
 }
 
 void Supervisor::Impl::sweep() {
@@ -130,7 +123,7 @@ void Supervisor::Impl::sweep() {
       return job->complete() || waits_in_vain(*job);
     });
     if (stays || !over || !retiring_.empty()) return;
-    if (!all_complete) return shutdown("all jobs are complete or wait in vain", 0);
+    if (!all_complete) return shutdown("all jobs are complete", 0);
   }
   if (!all_complete) return bound_last_hooks();
   finished_ = true;

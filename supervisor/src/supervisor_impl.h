@@ -114,7 +114,8 @@ class Supervisor::Impl final : public JobHost {
   [[nodiscard]] bool may_start_for_what_happened(Job& job, const std::set<std::string>& kept) const;
   /// The event that made a condition hold.
   [[nodiscard]] EventId cause_of(const HeldCondition& condition) const;
-  /// It waits for nothing but jobs that are complete, or that wait in vain themselves.
+  /// It runs while another job is in some state, which is complete or waits in vain itself. (One
+  /// that waits for an event keeps the agent, as in 3.x.)
   [[nodiscard]] bool waits_in_vain(const Job& job, std::set<const Job*> asked = {}) const;
 
   struct Follower {

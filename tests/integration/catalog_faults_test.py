@@ -115,7 +115,9 @@ class CatalogFaults(unittest.TestCase):
         with self.subTest(seed=seed), harness.Agent(config) as agent:
             agent.wait_log("'app' is healthy")
             app = lambda: {job["Name"]: (job.get("Pid"), job.get("Starts")) for job in agent.get("/status").json["Services"]}.get("app")
-            before = harness.until(app, "the application's status")
+            running = lambda: (app() or (None,))[0]  # /status may be from before the start
+            harness.until(running, "the application's status")
+            before = app()
             for i in range(FAULTS):
                 if i % 50 == 0:  # in an outage few troubles are met: let it end now and then
                     proxy.fault = None

@@ -66,29 +66,27 @@ TEST(Compatibility, EveryDifferenceIsInTheChangelog) {
 
 TEST(Compatibility, EveryChangelogEntryOnAKeyIsADifferenceToTell) {
   // About no key, or told of by an error or a warning at the key itself.
-  const std::vector<std::string> others = {
-      "The exit code is not always 0",
-      "QUIT is a shutdown",
-      "A second stop signal hurries",
-      "As PID 1 there is one process",
-      "When nobody reads the log",
-      "Children find",
-      "Every generation accepts JSON5",
-      "Unknown keys in files of 1.x and 2.x",
-      "Empty `preStart`",
-      "More values are accepted",
-      "Errors of a configuration",
-      "What jobs left behind ends with the agent",
-      "An agent whose jobs wait only for what can no longer come",
-      "`CONSUL_HTTP_AUTH`",
-      "A telemetry port or a control socket",
-      "`-config` also takes the text",
-      "Commands tell their failures on stderr",
-      "`-config` given several times",
-      "`jobs: {}`",
-      "Two jobs of one name",
-      "Keys of generation 3 that had no effect",
-      "Templates and texts have bounds"};
+  const std::vector<std::string> others = {"The exit code is not always 0",
+                                           "QUIT is a shutdown",
+                                           "A second stop signal hurries",
+                                           "As PID 1 there is one process",
+                                           "When nobody reads the log",
+                                           "Children find",
+                                           "Every generation accepts JSON5",
+                                           "Unknown keys in files of 1.x and 2.x",
+                                           "Empty `preStart`",
+                                           "More values are accepted",
+                                           "Errors of a configuration",
+                                           "What jobs left behind ends with the agent",
+                                           "`CONSUL_HTTP_AUTH`",
+                                           "A telemetry port or a control socket",
+                                           "`-config` also takes the text",
+                                           "Commands tell their failures on stderr",
+                                           "`-config` given several times",
+                                           "`jobs: {}`",
+                                           "Two jobs of one name",
+                                           "Keys of generation 3 that had no effect",
+                                           "Templates and texts have bounds"};
   std::vector<std::string> known = compatibility_titles();
   known.insert(known.end(), others.begin(), others.end());
   const std::string section = compatibility_section();

@@ -66,22 +66,14 @@ TEST_F(SupervisorTest, WhatRunsWhileAnotherRunsIsNoReasonToStay) {
   EXPECT_EQ(exit_code_, 0);
 }
 
-TEST_F(SupervisorTest, WhatWaitsForTheCompleteIsNoReasonToStayEither) {
-  run({job("app"), job_when("rescue", Trigger::Kind::kOnce, EventCode::kExitFailed, "app"),
-       job_when("after", Trigger::Kind::kEach, EventCode::kExitSuccess, "rescue"),
-       job_when("bye", Trigger::Kind::kOnce, EventCode::kStopped, "rescue")});
-  launcher_.finish("app");
-  EXPECT_EQ(launcher_.running("bye"), 1);  // the end is like every other: hooks run
-  launcher_.finish("bye");
-  EXPECT_EQ(exit_code_, 0);
-  EXPECT_EQ(launcher_.starts("rescue"), 0);
-}
-
-TEST_F(SupervisorTest, WhatWaitsForASignalIs) {
-  run({job("app"), job_when("on-hup", Trigger::Kind::kEach, EventCode::kSignal, "SIGHUP")});
-  launcher_.finish("app");
-  loop_.advance(1h);
-  EXPECT_FALSE(exit_code_);
+TEST_F(SupervisorTest, WhatWaitsForAnEventIsAsIn3X) {
+  for (const auto& [code, source] :
+       {std::pair(EventCode::kSignal, "SIGHUP"), std::pair(EventCode::kExitFailed, "app")}) {
+    run({job("app"), job_when("waits", Trigger::Kind::kOnce, code, source)});
+    launcher_.finish("app");
+    loop_.advance(1h);
+    EXPECT_FALSE(exit_code_);
+  }
 }
 
 TEST_F(SupervisorTest, ABurstIsOneStartAfterItsLastEvent) {
