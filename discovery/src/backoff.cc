@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <random>
 
+#include "containerpilot/supervisor/random_seed.h"
+
 namespace containerpilot::discovery {
 
 Duration random_below(Duration bound) {
   if (bound <= Duration{0}) return Duration{0};
-  static thread_local std::minstd_rand generator(std::random_device{}());
+  static thread_local std::minstd_rand generator(random_seed());
   return Duration(std::uniform_int_distribution<Duration::rep>(0, bound.count() - 1)(generator));
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "containerpilot/supervisor/log.h"
+#include "containerpilot/supervisor/random_seed.h"
 #include "containerpilot/supervisor/supervisor.h"
 #include "job.h"
 
@@ -129,7 +130,7 @@ class Supervisor::Impl final : public JobHost {
   std::vector<Follower> followers_;  // outlive the jobs, whose last lines come when they go
   std::uint64_t next_follower_ = 1;
   SupervisorConfig config_;
-  std::minstd_rand random_{std::random_device{}()};
+  std::minstd_rand random_{random_seed()};
   Watch events_;
   std::vector<std::unique_ptr<Job>> jobs_;
   std::vector<std::unique_ptr<Job>> retiring_;  // replaced by a reload, still stopping

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <mutex>
 #include <shared_mutex>
+#include <unordered_map>
 
 #include "containerpilot/supervisor/utf8.h"
 #include "family.h"
@@ -14,7 +15,8 @@
 namespace containerpilot::telemetry {
 namespace {
 
-using Index = std::map<std::string_view, std::shared_ptr<Family>>;  // keys live in the families
+using Index =
+    std::unordered_map<std::string_view, std::shared_ptr<Family>>;  // keys live in the families
 
 constexpr std::size_t kFamiliesPerChunk = 64;
 constexpr std::array<std::string_view, 3> kOwnedSuffixes = {"_bucket", "_count", "_sum"};
@@ -153,6 +155,7 @@ class Registry::Impl {
     const std::shared_lock lock(index_mutex_);
     std::vector<std::string> names;
     for (const auto& [name, family] : index_) names.emplace_back(name);
+    std::sort(names.begin(), names.end());
     return names;
   }
 
@@ -219,8 +222,13 @@ class Registry::Impl {
   void lay_out() {
     const std::shared_lock lock(index_mutex_);
     if (laid_out_ == layout_) return;
+    std::vector<std::shared_ptr<Family>> families;
+    families.reserve(index_.size());
+    for (const auto& [name, family] : index_) families.push_back(family);
+    std::sort(families.begin(), families.end(),
+              [](const auto& a, const auto& b) { return a->name() < b->name(); });
     std::vector<std::unique_ptr<Chunk>> chunks;
-    for (const auto& [name, family] : index_) {
+    for (const std::shared_ptr<Family>& family : families) {
       if (chunks.empty() || chunks.back()->families.size() == kFamiliesPerChunk) {
         chunks.push_back(std::make_unique<Chunk>());
       }

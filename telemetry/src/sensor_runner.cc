@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "containerpilot/supervisor/log.h"
+#include "containerpilot/supervisor/random_seed.h"
 #include "containerpilot/telemetry/agent_metrics.h"
 #include "proc.h"
 #include "process_tree.h"
@@ -120,7 +121,7 @@ SensorRunner::SensorRunner(SensorContext& context, SensorSpec spec, Duration fir
       probe_(probe_of(spec_.source)),
       series_(context, spec_),
       random_(static_cast<std::minstd_rand::result_type>(std::hash<std::string>()(spec_.name)) ^
-              std::random_device()()) {
+              random_seed()) {
   state_.name = spec_.name;
   if (const auto* source = std::get_if<CgroupSource>(&spec_.source)) {
     cgroup_ = std::make_unique<CgroupReader>(*source);

@@ -83,29 +83,29 @@ bool read_object(Problems& problems, const Block& block, const Node& node, T& ou
 
 /// An object with the fields of `block`.
 template <class T>
-Kind<T> object(const Block& block) {
+Kind<T> object(BlockMaker block) {
   Kind<T> kind;
   kind.name = "object";
   kind.accepted = "an object";
-  kind.parse = [&block](Problems& problems, const Node& node, T& out) {
-    return read_object(problems, block, node, out);
+  kind.parse = [block](Problems& problems, const Node& node, T& out) {
+    return read_object(problems, block(), node, out);
   };
   return kind;
 }
 
 /// A list of such objects. null elements are left out, as 3.x did.
 template <class T>
-Kind<std::vector<T>> objects(const Block& block) {
+Kind<std::vector<T>> objects(BlockMaker block) {
   Kind<std::vector<T>> kind;
   kind.name = "list of objects";
   kind.accepted = "a list of objects";
-  kind.parse = [&block](Problems& problems, const Node& node, std::vector<T>& out) {
+  kind.parse = [block](Problems& problems, const Node& node, std::vector<T>& out) {
     if (!is_list_of_objects(problems, node)) return false;
     for (const Node& child : node) {
       if (problems.full()) return false;
       if (child.is(Node::Kind::kNull)) continue;
       T element;
-      if (read_object(problems, block, child, element)) out.push_back(std::move(element));
+      if (read_object(problems, block(), child, element)) out.push_back(std::move(element));
     }
     return true;
   };

@@ -217,12 +217,12 @@ class Loader {
     const Detected detected = detect_generation(problems_, tree_, top, sources.front(), options_);
     if (detected.generation == Generation::kV3) {
       V3Config config;
-      object<V3Config>(v3_block()).parse(problems_, top, config);
+      object<V3Config>(v3_block).parse(problems_, top, config);
       return make_v3_plan(context, config);
     }
     if (!detected.strict) problems_.tolerate_unknown_keys();
     V2Config config;
-    object<V2Config>(v2_block()).parse(problems_, top, config);
+    object<V2Config>(v2_block).parse(problems_, top, config);
     return make_v2_plan(context, config, detected.generation);
   }
 

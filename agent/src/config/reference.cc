@@ -17,7 +17,7 @@ void collect(const Block& block, std::vector<const Block*>& out) {
   if (std::find(out.begin(), out.end(), &block) != out.end()) return;
   out.push_back(&block);
   for (const Field& field : block.fields) {
-    if (field.block != nullptr) collect(*field.block, out);
+    if (field.block != nullptr) collect(field.block(), out);
   }
 }
 
@@ -40,7 +40,7 @@ bool is_list(const Field& field) { return field.kind.name == "list of objects"; 
 
 std::string value_text(const Field& field) {
   std::string text(field.kind.name);
-  if (field.block != nullptr) text.append(" (`").append(field.block->name).append("`)");
+  if (field.block != nullptr) text.append(" (`").append(field.block().name).append("`)");
   return text;
 }
 
@@ -49,7 +49,7 @@ Json block_schema(const Block& block);
 Json field_schema(const Field& field) {
   if (field.kind.name == "word") return Json::parse("{\"enum\": [" + field.kind.accepted + "]}");
   if (field.block == nullptr) return Json::parse(field.kind.schema);
-  Json object = {{"$ref", "#/$defs/" + std::string(field.block->name)}};
+  Json object = {{"$ref", "#/$defs/" + std::string(field.block().name)}};
   if (is_list(field)) return {{"type", "array"}, {"items", std::move(object)}};
   if (field.kind.schema.empty()) return object;
   Json other = Json::parse(field.kind.schema);

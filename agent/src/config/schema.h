@@ -42,6 +42,9 @@ struct Kind : KindInfo {
 
 struct Block;
 
+/// A block is made when a configuration first uses it: most use few of them.
+using BlockMaker = const Block& (*)();
+
 /// Where a field's value goes: `value` is the T of a Value<T>.
 struct Slot {
   void* value;
@@ -56,7 +59,7 @@ struct Field {
   KindInfo kind;
   std::string_view default_text;  ///< for the reference; empty: none
   std::string_view help;
-  const Block* block = nullptr;  ///< of an object, or of the elements of a list
+  BlockMaker block = nullptr;  ///< of an object, or of the elements of a list
   bool required = false;
   bool since_4 = false;  ///< unknown to the old program
   bool hidden = false;   ///< only there to explain itself
@@ -143,7 +146,7 @@ class BlockOf {
   BlockOf& alias(std::string_view name) {
     return block_.fields.back().aliases.push_back(name), *this;
   }
-  BlockOf& of(const Block& block) { return block_.fields.back().block = &block, *this; }
+  BlockOf& of(BlockMaker block) { return block_.fields.back().block = block, *this; }
   BlockOf& required() { return block_.fields.back().required = true, *this; }
   BlockOf& hidden() { return block_.fields.back().hidden = true, *this; }
   BlockOf& since_4() { return block_.fields.back().since_4 = true, *this; }

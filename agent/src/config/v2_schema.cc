@@ -51,9 +51,9 @@ const Block& service_block() {
                  "Which address to advertise; the first that matches.")
           .field("tags", &V2ServiceConfig::tags, texts_or_one(), "", "Tags in the catalog.")
           .field("timeout", &V2ServiceConfig::timeout, duration(0s), "none", "Bounds one check.")
-          .field("consul", &V2ServiceConfig::consul, object<ConsulExtrasConfig>(extras_block()), "",
+          .field("consul", &V2ServiceConfig::consul, object<ConsulExtrasConfig>(extras_block), "",
                  "Extra fields of the catalog entry.")
-          .of(extras_block())
+          .of(extras_block)
           .ignore({{"id", "the id is NAME-HOSTNAME"},
                    {"ipaddress", "see 'interfaces'"},
                    {"healthCheckCmd", "did you mean 'health'?"},
@@ -123,9 +123,9 @@ const Block& telemetry_block_v2() {
           .field("interfaces", &V2TelemetryConfig::interfaces, texts_or_one(), "\"eth0:inet\"",
                  "Address to bind and to advertise.")
           .field("tags", &V2TelemetryConfig::tags, texts_or_one(), "", "Tags in the catalog.")
-          .field("sensors", &V2TelemetryConfig::sensors, objects<V2SensorConfig>(sensor_block_v2()),
+          .field("sensors", &V2TelemetryConfig::sensors, objects<V2SensorConfig>(sensor_block_v2),
                  "", "Numbers to measure.")
-          .of(sensor_block_v2())
+          .of(sensor_block_v2)
           .field("serviceName", &V2TelemetryConfig::service_name, some_text(), "\"containerpilot\"",
                  "Name in the catalog.")
           .field("url", &V2TelemetryConfig::url, some_text(), "\"/metrics\"",
@@ -180,9 +180,9 @@ const Block& v2_block() {
       BlockOf<V2Config>("configuration", "Generations 1 and 2.")
           .field("consul", &V2Config::consul, consul_kind(), "", "Use Consul as catalog.")
           .field("etcd", &V2Config::etcd, etcd_kind(), "", "Use etcd as catalog.")
-          .field("logging", &V2Config::logging, object<LoggingConfig>(logging_block()), "",
+          .field("logging", &V2Config::logging, object<LoggingConfig>(logging_block), "",
                  "The agent's log.")
-          .of(logging_block())
+          .of(logging_block)
           .field("onStart", &V2Config::on_start, optional_argv(), "", "Old name of preStart.")
           .field("preStart", &V2Config::pre_start, optional_argv(), "", "Run first, alone.")
           .field("preStop", &V2Config::pre_stop, optional_argv(), "",
@@ -191,22 +191,21 @@ const Block& v2_block() {
                  "Run after the application ended.")
           .field("stopTimeout", &V2Config::stop_timeout, whole_seconds(), "5",
                  "Seconds from SIGTERM to SIGKILL; negative: SIGKILL at once.")
-          .field("services", &V2Config::services, objects<V2ServiceConfig>(service_block()), "",
+          .field("services", &V2Config::services, objects<V2ServiceConfig>(service_block), "",
                  "Services of this container.")
-          .of(service_block())
-          .field("backends", &V2Config::backends, objects<V2BackendConfig>(backend_block()), "",
+          .of(service_block)
+          .field("backends", &V2Config::backends, objects<V2BackendConfig>(backend_block), "",
                  "Services to watch.")
-          .of(backend_block())
-          .field("telemetry", &V2Config::telemetry, object<V2TelemetryConfig>(telemetry_block_v2()),
+          .of(backend_block)
+          .field("telemetry", &V2Config::telemetry, object<V2TelemetryConfig>(telemetry_block_v2),
                  "off", "The port that serves metrics.")
-          .of(telemetry_block_v2())
-          .field("tasks", &V2Config::tasks, objects<V2TaskConfig>(task_block()), "",
+          .of(telemetry_block_v2)
+          .field("tasks", &V2Config::tasks, objects<V2TaskConfig>(task_block), "",
                  "Commands run again and again.")
-          .of(task_block())
-          .field("coprocesses", &V2Config::coprocesses,
-                 objects<V2CoprocessConfig>(coprocess_block()), "",
-                 "Programs beside the main application.")
-          .of(coprocess_block())
+          .of(task_block)
+          .field("coprocesses", &V2Config::coprocesses, objects<V2CoprocessConfig>(coprocess_block),
+                 "", "Programs beside the main application.")
+          .of(coprocess_block)
           .build();
   return block;
 }

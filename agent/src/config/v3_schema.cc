@@ -51,7 +51,7 @@ const Block& probe_block() {
       BlockOf<ProbeConfig>("probe", "Asks without starting a process.")
           .field("http", &ProbeConfig::http, http_probe_kind(), "",
                  "GET this; passes on status 200 to 399.")
-          .of(http_block())
+          .of(http_block)
           .since_4()
           .field("tcp", &ProbeConfig::tcp, tcp_probe_kind(), "", "Connect to this `host:port`.")
           .since_4()
@@ -93,9 +93,9 @@ const Block& health_block() {
                                           {"shutdown", UnhealthyAction::kShutdown}}),
                  "\"ignore\"", "What becoming unhealthy does to the job.")
           .since_4()
-          .field("logging", &HealthConfig::logging, object<OutputConfig>(output_block()), "",
+          .field("logging", &HealthConfig::logging, object<OutputConfig>(output_block), "",
                  "Output of the check.")
-          .of(output_block())
+          .of(output_block)
           .build();
   return block;
 }
@@ -133,14 +133,14 @@ const Block& when_block() {
           .field("timeZone", &WhenConfig::time_zone, some_text(), "the container's",
                  "IANA name the schedule is read in.")
           .since_4()
-          .field("all", &WhenConfig::all, objects<SourceConfig>(source_block()), "",
+          .field("all", &WhenConfig::all, objects<SourceConfig>(source_block), "",
                  "Start once all of these events were seen.")
-          .of(source_block())
+          .of(source_block)
           .since_4()
-          .field("any", &WhenConfig::any, objects<SourceConfig>(source_block()), "",
+          .field("any", &WhenConfig::any, objects<SourceConfig>(source_block), "",
                  "Start at any of these events: with `once` at the first of them, with `each` at "
                  "every one.")
-          .of(source_block())
+          .of(source_block)
           .since_4()
           .field("timeout", &WhenConfig::timeout, read_later(duration()), "none",
                  "Give up waiting after this long.")
@@ -205,8 +205,8 @@ const Block& consul_block() {
           .field("tokenFile", &ConsulConfig::token_file, some_text(), "$CONSUL_HTTP_TOKEN_FILE",
                  "File with the token, read again when it changes.")
           .since_4()
-          .field("tls", &ConsulConfig::tls, object<TlsConfig>(tls_block()), "", "TLS.")
-          .of(tls_block())
+          .field("tls", &ConsulConfig::tls, object<TlsConfig>(tls_block), "", "TLS.")
+          .of(tls_block)
           .build();
   return block;
 }
@@ -223,8 +223,8 @@ const Block& etcd_block() {
           .since_4()
           .field("password", &EtcdConfig::password, secret(), "", "Password.")
           .since_4()
-          .field("tls", &EtcdConfig::tls, object<TlsConfig>(tls_block()), "", "TLS.")
-          .of(tls_block())
+          .field("tls", &EtcdConfig::tls, object<TlsConfig>(tls_block), "", "TLS.")
+          .of(tls_block)
           .since_4()
           .build();
   return block;
@@ -243,9 +243,9 @@ const Block& embedded_block() {
 const Block& catalog_block() {
   static const Block block =
       BlockOf<CatalogObjectConfig>("catalog", "A catalog that needs no other program.")
-          .field("embedded", &CatalogObjectConfig::embedded,
-                 object<EmbeddedConfig>(embedded_block()), "", "The embedded catalog.")
-          .of(embedded_block())
+          .field("embedded", &CatalogObjectConfig::embedded, object<EmbeddedConfig>(embedded_block),
+                 "", "The embedded catalog.")
+          .of(embedded_block)
           .required()
           .since_4()
           .build();
@@ -254,13 +254,13 @@ const Block& catalog_block() {
 
 /// A word or an object of `block`.
 template <class T>
-Kind<std::variant<std::string, T>> text_or_object(const Block& block, const std::string& accepted) {
+Kind<std::variant<std::string, T>> text_or_object(BlockMaker block, const std::string& accepted) {
   Kind<std::variant<std::string, T>> kind;
   kind.name = "text or object";
   kind.accepted = accepted;
   kind.schema = R"({"type": ["string", "object"]})";
-  kind.parse = [&block, accepted](Problems& problems, const Node& node,
-                                  std::variant<std::string, T>& out) {
+  kind.parse = [block, accepted](Problems& problems, const Node& node,
+                                 std::variant<std::string, T>& out) {
     if (node.is(Node::Kind::kString)) {
       out = std::string(node.text);
       return true;
@@ -280,11 +280,11 @@ Kind<std::variant<std::string, T>> text_or_object(const Block& block, const std:
 }  // namespace
 
 Kind<ConsulValue> consul_kind() {
-  return text_or_object<ConsulConfig>(consul_block(),
+  return text_or_object<ConsulConfig>(consul_block,
                                       R"("host:port", or {address, scheme, token, tls})");
 }
 
-Kind<EtcdConfig> etcd_kind() { return object<EtcdConfig>(etcd_block()); }
+Kind<EtcdConfig> etcd_kind() { return object<EtcdConfig>(etcd_block); }
 
 const Block& process_block() {
   static const Block block =
@@ -344,19 +344,19 @@ const Block& v3_job_block() {
           .field("initial_status", &JobConfig::initial_status, text(), "",
                  "Register at once as `passing`, `warning` or `critical`.")
           .alias("initialStatus")
-          .field("consul", &JobConfig::consul, object<ConsulExtrasConfig>(consul_extras_block()),
-                 "", "Extra fields of the catalog entry.")
-          .of(consul_extras_block())
-          .field("health", &JobConfig::health, object<HealthConfig>(health_block()), "",
+          .field("consul", &JobConfig::consul, object<ConsulExtrasConfig>(consul_extras_block), "",
+                 "Extra fields of the catalog entry.")
+          .of(consul_extras_block)
+          .field("health", &JobConfig::health, object<HealthConfig>(health_block), "",
                  "How its health is checked.")
-          .of(health_block())
-          .field("when", &JobConfig::when, object<WhenConfig>(when_block()),
-                 "when the agent starts", "When it starts.")
-          .of(when_block())
+          .of(health_block)
+          .field("when", &JobConfig::when, object<WhenConfig>(when_block), "when the agent starts",
+                 "When it starts.")
+          .of(when_block)
           .field("restarts", &JobConfig::restarts, restarts_kind(),
                  "\"never\"; with `when.interval` or `when.schedule`: \"unlimited\"",
                  "How often it is started again after it ended.")
-          .of(restarts_block())
+          .of(restarts_block)
           .field("stopTimeout", &JobConfig::stop_timeout, duration(), "the agent's `stopTimeout`",
                  "From the stop signal to SIGKILL.")
           .field("stopSignal", &JobConfig::stop_signal, signal_kind(), "\"SIGTERM\"",
@@ -374,9 +374,9 @@ const Block& v3_job_block() {
           .field("notify", &JobConfig::notify, boolean(), "false",
                  "Give it a `NOTIFY_SOCKET` to say it is ready.")
           .since_4()
-          .field("logging", &JobConfig::logging, object<JobLoggingConfig>(job_logging_block()), "",
+          .field("logging", &JobConfig::logging, object<JobLoggingConfig>(job_logging_block), "",
                  "Where its output goes.")
-          .of(job_logging_block())
+          .of(job_logging_block)
           // Names of fields inside the old program, which it took as keys and dropped.
           .ignore({{"restartLimit", "did you mean 'restarts'?"},
                    {"execTimeout", "did you mean 'timeout'?"},
@@ -457,41 +457,41 @@ const Block& v3_block() {
       BlockOf<V3Config>("configuration",
                         "Top level. Exactly one of `consul`, `etcd` and `catalog`.")
           .field("consul", &V3Config::consul, consul_kind(), "", "Use Consul as catalog.")
-          .of(consul_block())
-          .field("etcd", &V3Config::etcd, object<EtcdConfig>(etcd_block()), "",
+          .of(consul_block)
+          .field("etcd", &V3Config::etcd, object<EtcdConfig>(etcd_block), "",
                  "Use etcd as catalog.")
-          .of(etcd_block())
+          .of(etcd_block)
           .since_4()
-          .field("catalog", &V3Config::catalog,
-                 text_or_object<CatalogObjectConfig>(
-                     catalog_block(),
-                     R"("embedded", "none" or {embedded: {listen: "127.0.0.1:8500"}})"),
-                 "", "Use the embedded catalog, or none.")
-          .of(catalog_block())
+          .field(
+              "catalog", &V3Config::catalog,
+              text_or_object<CatalogObjectConfig>(
+                  catalog_block, R"("embedded", "none" or {embedded: {listen: "127.0.0.1:8500"}})"),
+              "", "Use the embedded catalog, or none.")
+          .of(catalog_block)
           .since_4()
-          .field("jobs", &V3Config::jobs, objects<JobConfig>(v3_job_block()), "",
+          .field("jobs", &V3Config::jobs, objects<JobConfig>(v3_job_block), "",
                  "Processes and services.")
-          .of(v3_job_block())
-          .field("watches", &V3Config::watches, objects<WatchConfig>(v3_watch_block()), "",
+          .of(v3_job_block)
+          .field("watches", &V3Config::watches, objects<WatchConfig>(v3_watch_block), "",
                  "Other services.")
-          .of(v3_watch_block())
-          .field("sensors", &V3Config::sensors, objects<SensorConfig>(sensor_block()), "",
+          .of(v3_watch_block)
+          .field("sensors", &V3Config::sensors, objects<SensorConfig>(sensor_block), "",
                  "Numbers to measure.")
-          .of(sensor_block())
+          .of(sensor_block)
           .since_4()
-          .field("scaling", &V3Config::scaling, objects<ScalingConfig>(scaling_block()), "",
+          .field("scaling", &V3Config::scaling, objects<ScalingConfig>(scaling_block), "",
                  "Targets an autoscaler follows.")
-          .of(scaling_block())
+          .of(scaling_block)
           .since_4()
-          .field("telemetry", &V3Config::telemetry, object<TelemetryConfig>(v3_telemetry_block()),
+          .field("telemetry", &V3Config::telemetry, object<TelemetryConfig>(v3_telemetry_block),
                  "off", "The metrics port; `{}` turns it on.")
-          .of(v3_telemetry_block())
-          .field("control", &V3Config::control, object<ControlConfig>(v3_control_block()), "",
+          .of(v3_telemetry_block)
+          .field("control", &V3Config::control, object<ControlConfig>(v3_control_block), "",
                  "The control socket.")
-          .of(v3_control_block())
-          .field("logging", &V3Config::logging, object<LoggingConfig>(logging_block()), "",
+          .of(v3_control_block)
+          .field("logging", &V3Config::logging, object<LoggingConfig>(logging_block), "",
                  "The agent's log.")
-          .of(logging_block())
+          .of(logging_block)
           .field("stopTimeout", &V3Config::stop_timeout, seconds(), "\"5s\"",
                  "From the stop signal to SIGKILL; 0 means the default, negative SIGKILL at once.")
           .planned({{"templates",

@@ -55,7 +55,7 @@ const Block& sensor_probe_block() {
   static const Block block =
       BlockOf<ProbeConfig>("source", "Asks without starting a process.")
           .field("http", &ProbeConfig::http, http_probe_kind(), "", "GET this and read the body.")
-          .of(http_block())
+          .of(http_block)
           .since_4()
           .field("tcp", &ProbeConfig::tcp, tcp_probe_kind(), "",
                  "Seconds to connect to this `host:port`.")
@@ -118,7 +118,7 @@ const Block& stabilization_block() {
 
 /// As 3.x: an empty object is an empty list; null elements, on which it crashed, are errors.
 Kind<std::vector<MetricConfig>> metrics_kind() {
-  Kind<std::vector<MetricConfig>> kind = objects<MetricConfig>(metric_block());
+  Kind<std::vector<MetricConfig>> kind = objects<MetricConfig>(metric_block);
   kind.parse = [inner = kind.parse](Problems& problems, const Node& node,
                                     std::vector<MetricConfig>& out) {
     if (node.is(Node::Kind::kObject) && node.count == 0) return true;
@@ -246,9 +246,9 @@ const Block& sensor_block() {
           .field("maxSeries", &SensorConfig::max_series, integer(1, 1'000'000), "100",
                  "Further series are dropped and counted.")
           .since_4()
-          .field("when", &SensorConfig::when, object<SensorWhenConfig>(sensor_when_block()),
-                 "always", "Measure only as long as this is so.")
-          .of(sensor_when_block())
+          .field("when", &SensorConfig::when, object<SensorWhenConfig>(sensor_when_block), "always",
+                 "Measure only as long as this is so.")
+          .of(sensor_when_block)
           .since_4()
           .build();
   return block;
@@ -267,18 +267,18 @@ const Block& scaling_block() {
           .field("max", &ScalingConfig::max, integer(1, 1'000'000), "", "Never more.")
           .required()
           .since_4()
-          .field("triggers", &ScalingConfig::triggers, objects<TriggerConfig>(trigger_block()), "",
+          .field("triggers", &ScalingConfig::triggers, objects<TriggerConfig>(trigger_block), "",
                  "The largest count any of them asks for wins.")
-          .of(trigger_block())
+          .of(trigger_block)
           .required()
           .since_4()
           .field("tolerance", &ScalingConfig::tolerance, number(), "0.1",
                  "Deviations from the target this small change nothing.")
           .since_4()
           .field("stabilization", &ScalingConfig::stabilization,
-                 object<StabilizationConfig>(stabilization_block()), "",
+                 object<StabilizationConfig>(stabilization_block), "",
                  "How long a recommendation must stand.")
-          .of(stabilization_block())
+          .of(stabilization_block)
           .since_4()
           .build();
   return block;
@@ -304,13 +304,13 @@ const Block& v3_telemetry_block() {
           .since_4()
           .field("token", &TelemetryConfig::token, secret(), "", "Bearer token to demand.")
           .since_4()
-          .field("tls", &TelemetryConfig::tls, object<ServerTlsConfig>(server_tls_block()), "",
+          .field("tls", &TelemetryConfig::tls, object<ServerTlsConfig>(server_tls_block), "",
                  "Serve HTTPS.")
-          .of(server_tls_block())
+          .of(server_tls_block)
           .since_4()
           .field("metrics", &TelemetryConfig::metrics, metrics_kind(), "",
                  "Metrics fed by `-putmetric`.")
-          .of(metric_block())
+          .of(metric_block)
           .field("sensors", &TelemetryConfig::moved_sensors, moved_sensors(), "", "")
           .hidden()
           .ignore({{"addr", ""}, {"jobConfig", ""}, {"metricConfigs", "did you mean 'metrics'?"}})

@@ -179,7 +179,7 @@ Outcome job_vector(const json& vector) {
   const LoadOptions options = vector_options();
   PlanContext context{in.problems, options};
   JobConfig config;
-  object<JobConfig>(v3_job_block()).parse(in.problems, *in.node, config);
+  object<JobConfig>(v3_job_block).parse(in.problems, *in.node, config);
   if (in.problems.failed()) return std::nullopt;
   const JobPlan plan = make_v3_job(context, config, true);
   return in.problems.failed() ? std::nullopt : Outcome(job_json(plan, config));
@@ -197,7 +197,7 @@ Outcome watch_vector(const json& vector) {
   const LoadOptions options;
   PlanContext context{in.problems, options};
   WatchConfig config;
-  object<WatchConfig>(v3_watch_block()).parse(in.problems, *in.node, config);
+  object<WatchConfig>(v3_watch_block).parse(in.problems, *in.node, config);
   const discovery::WatchSpec watch = make_v3_watch(context, config);
   return in.problems.failed() ? std::nullopt : Outcome(watch_json(watch));
 }
@@ -208,7 +208,7 @@ Outcome control_vector(const json& vector) {
   json out = {{"socket", defaults.control_socket}};
   if (in.node->is(Node::Kind::kNull)) return out;
   ControlConfig config;
-  object<ControlConfig>(v3_control_block()).parse(in.problems, *in.node, config);
+  object<ControlConfig>(v3_control_block).parse(in.problems, *in.node, config);
   if (config.socket) out["socket"] = *config.socket;
   return in.problems.failed() ? std::nullopt : Outcome(out);
 }
@@ -244,7 +244,7 @@ Outcome telemetry_vector(const json& vector) {
   const LoadOptions options = vector_options();
   PlanContext context{in.problems, options};
   TelemetryConfig config;
-  object<TelemetryConfig>(v3_telemetry_block()).parse(in.problems, *in.node, config);
+  object<TelemetryConfig>(v3_telemetry_block).parse(in.problems, *in.node, config);
   if (in.problems.failed()) return std::nullopt;
   const TelemetryPlan plan = make_v3_telemetry(context, config, true);
   return in.problems.failed() ? std::nullopt : Outcome(telemetry_json(plan));
@@ -258,7 +258,7 @@ Outcome logging_vector(const json& vector) {
   Parsed in(vector_input(vector));
   LoggingConfig config;
   if (!in.node->is(Node::Kind::kNull)) {
-    object<LoggingConfig>(logging_block()).parse(in.problems, *in.node, config);
+    object<LoggingConfig>(logging_block).parse(in.problems, *in.node, config);
   }
   return in.problems.failed() ? std::nullopt : Outcome(logging_json(config));
 }
