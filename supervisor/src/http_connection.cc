@@ -99,10 +99,16 @@ const std::string& HttpServerShared::date() {
 HttpConnection::HttpConnection(std::shared_ptr<HttpServerShared> shared, UniqueFd fd)
     : shared_(std::move(shared)),
       fd_(std::move(fd)),
-      parser_(shared_->limits, shared_->host_rule),
+      parser_(shared_->limits, shared_->is_unix ? HttpRequestParser::Host::kOptional
+                                                : HttpRequestParser::Host::kRequired),
       read_deadline_(in(shared_->limits.header_timeout)) {}
 
-void HttpConnection::start() { after_io(); }
+void HttpConnection::start() {
+  const auto self = shared_from_this();
+  const auto shared = shared_;
+  read();
+  after_io();
+}
 
 void HttpConnection::start_refused() {
   refuse({503, "too many connections"});
@@ -331,10 +337,10 @@ void HttpConnection::after_io() {
     set_deadline(write_deadline_);
   } else if (phase_ == Phase::kAnswering) {
     // Reading stays armed if it was: most clients do not send the next request early.
-    if ((interest_ & EPOLLOUT) != 0) set_interest(EPOLLRDHUP);
+    if (interest_ != kReadEvents) set_interest(EPOLLRDHUP);
     set_deadline(TimePoint::max());
   } else {
-    if (phase_ == Phase::kReading && close_when_sent_) linger();
+    if (phase_ == Phase::kReading && close_when_sent_ && !linger()) return close();
     set_interest(kReadEvents);
     set_deadline(read_deadline_);
   }
@@ -343,11 +349,15 @@ void HttpConnection::after_io() {
 // ---- the end ----
 
 /// Closing while the client still sends would reset the connection, and the reset could overtake
-/// the answer. So: no more from our side, then read until it has gone, for a moment.
-void HttpConnection::linger() {
+/// the answer. So: no more from our side, then read until it has gone, for a moment. False where
+/// that is not needed: a unix socket keeps what was sent when nothing is left to read.
+bool HttpConnection::linger() {
+  char byte = 0;
+  if (shared_->is_unix && recv(fd_.get(), &byte, 1, MSG_PEEK) < 0 && errno == EAGAIN) return false;
   shutdown(fd_.get(), SHUT_WR);
   phase_ = Phase::kLingering;
   read_deadline_ = in(kLingerTime);
+  return true;
 }
 
 void HttpConnection::close() {

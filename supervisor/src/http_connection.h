@@ -18,15 +18,15 @@ class HttpConnection;
 /// What the connections of one server share. Outlives the server for the length of one callback, so
 /// that a handler may destroy the server.
 struct HttpServerShared {
-  HttpServerShared(Reactor& r, HttpHandler h, HttpServerLimits l, HttpRequestParser::Host host)
-      : reactor(r), handler(std::move(h)), limits(l), host_rule(host) {}
+  HttpServerShared(Reactor& r, HttpHandler h, HttpServerLimits l, bool unix_socket)
+      : reactor(r), handler(std::move(h)), limits(l), is_unix(unix_socket) {}
   /// The Date header's value; made once a second.
   const std::string& date();
 
   Reactor& reactor;
   HttpHandler handler;
   const HttpServerLimits limits;
-  const HttpRequestParser::Host host_rule;
+  const bool is_unix;
   bool draining = false;
   std::unordered_map<HttpConnection*, std::shared_ptr<HttpConnection>> connections;
   std::array<char, 64 * 1024> read_buffer;
@@ -41,6 +41,7 @@ struct HttpServerShared {
 class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
  public:
   HttpConnection(std::shared_ptr<HttpServerShared> shared, UniqueFd fd);
+  /// Answers what has come already. A handler may destroy the server.
   void start();
   /// Says 503 to a connection too many and closes it.
   void start_refused();
@@ -76,7 +77,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void answered();
   void flush();
   void after_io();
-  void linger();
+  bool linger();
   void client_gone();
   void set_interest(std::uint32_t events);
   void set_deadline(TimePoint when);

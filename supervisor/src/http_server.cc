@@ -15,7 +15,6 @@ namespace containerpilot {
 
 namespace {
 
-constexpr int kMaxAcceptsPerTurn = 64;
 /// Connections beyond the limit that may wait at once to be told so.
 constexpr std::size_t kMaxRefused = 64;
 /// Pause when the process is out of descriptors or memory: the listening socket stays readable, so
@@ -39,9 +38,7 @@ class Server : public HttpServer {
  public:
   Server(Reactor& reactor, ListeningSocket socket, HttpHandler handler, HttpServerLimits limits)
       : shared_(std::make_shared<HttpServerShared>(reactor, std::move(handler), limits,
-                                                   socket.is_unix()
-                                                       ? HttpRequestParser::Host::kOptional
-                                                       : HttpRequestParser::Host::kRequired)),
+                                                   socket.is_unix())),
         socket_(std::move(socket)) {
     watch_listener();
   }
@@ -63,25 +60,23 @@ class Server : public HttpServer {
  private:
   void watch_listener() {
     listener_watch_ =
-        shared_->reactor.on_fd(socket_.fd(), EPOLLIN, [this](std::uint32_t) { accept_some(); });
+        shared_->reactor.on_fd(socket_.fd(), EPOLLIN, [this](std::uint32_t) { accept_one(); });
   }
 
-  void accept_some() {
-    for (int i = 0; i < kMaxAcceptsPerTurn; ++i) {
-      UniqueFd fd(accept4(socket_.fd(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
-      if (fd.valid()) {
-        accepted(std::move(fd));
-      } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-        break;
-      } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-        return pause_accepting(errno);
-      }
+  /// One a turn: what it sent already is answered at once, which may destroy this server.
+  void accept_one() {
+    UniqueFd fd(accept4(socket_.fd(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (!fd.valid()) {
+      if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+        pause_accepting(errno);
       // Everything else concerns one connection that is gone already (ECONNABORTED, EPROTO, …).
+      return;
     }
     if (paused_) {
       paused_ = false;
       log_info("http", "accepting connections again on '" + address() + "'");
     }
+    accepted(std::move(fd));
   }
 
   void accepted(UniqueFd fd) {

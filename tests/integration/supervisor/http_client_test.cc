@@ -161,7 +161,7 @@ TEST_F(HttpClientTest, QueuesBeyondItsPoolAndBoundsTheWaiting) {
   EXPECT_EQ(waiting.size(), 2u);
   waiting[0]->send({});
   ASSERT_TRUE(loop.run_until([&] { return ended == 1 && waiting.size() == 3; }));
-  watches[1] = Watch();  // the one that is cancelled makes room, too
+  watches[2] = Watch();  // the one that is cancelled makes room, too
   ASSERT_TRUE(get(url("/x")));
 }
 
