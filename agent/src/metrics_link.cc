@@ -96,9 +96,15 @@ void MetricsLink::on_change(const discovery::Change& change) {
 }
 
 void MetricsLink::on_control_request(const std::string& path, int code) {
-  const Labels labels = {{"code", std::to_string(code)}, {"path", path}};
-  count(kControlRequests, labels);
-  count(kOldControlRequests, labels);
+  auto [found, is_new] = requests_.try_emplace({path, code});
+  if (is_new) {
+    const Labels labels = {{"code", std::to_string(code)}, {"path", path}};
+    for (const std::string_view name : {kControlRequests, kOldControlRequests}) {
+      if (auto series = registry_.series(name, labels))
+        found->second.push_back(std::move(series).value());
+    }
+  }
+  for (const telemetry::SeriesHandle& series : found->second) static_cast<void>(series.record(1));
 }
 
 void MetricsLink::on_reload(bool good, WallTime now) {

@@ -5,6 +5,8 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "containerpilot/agent/plan.h"
 #include "containerpilot/discovery/registrar.h"
@@ -51,6 +53,7 @@ class MetricsLink {
   telemetry::Registry& registry_;
   telemetry::SelfMetrics self_;
   telemetry::SeriesHandle turns_, lag_;
+  std::map<std::pair<std::string, int>, std::vector<telemetry::SeriesHandle>> requests_;
   std::map<std::string, JobStatus> known_jobs_;
   std::set<std::string> counted_jobs_, known_entries_, known_watches_;  // have series
 };

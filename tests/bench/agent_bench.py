@@ -126,7 +126,7 @@ def push_with(metrics):
             for i in range(count):
                 control(run, "/v3/metric", {"bench_gauge_n7": i})
             return (run.cpu() - begin) / count * 1e6
-    row(f"push of one value, CPU, {metrics} metrics", each_agent(3, measure), "us", 0.04 if metrics > 100 else 0.3)
+    row(f"push of one value, CPU, {metrics} metrics", each_agent(7, measure), "us", 0.04 if metrics > 100 else 0.3)
 
 
 def putmetric():
