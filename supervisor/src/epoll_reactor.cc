@@ -33,6 +33,8 @@ constexpr std::uint64_t kPostId = 2;
 constexpr std::uint64_t kSignalId = 3;
 constexpr std::uint64_t kFirstFdId = 16;
 constexpr std::size_t kEventsPerTurn = 256;
+/// Of a turn; what is ready beyond it goes first in the next one, after signals and timers.
+constexpr Duration kIoShare = std::chrono::milliseconds(10);
 constexpr TimePoint kNotArmed = TimePoint::min();
 
 // Everything the agent reacts to.
@@ -93,13 +95,13 @@ class Loop final : public EpollReactor {
   using TimerKey = std::pair<TimePoint, std::uint64_t>;  // equal deadlines by sequence
 
   void turn();
-  int wait();
+  void wait();
   void arm_timer();
   void remove_fd(std::uint64_t id);
   void run_signals();
   void call_signal_watches(const siginfo_t& info);
   void run_posted();
-  void run_io(int count);
+  void run_io();
   Duration run_timers();
   void update_signal_mask();
   void wake();
@@ -110,6 +112,7 @@ class Loop final : public EpollReactor {
 
   UniqueFd epoll_, timer_fd_, post_fd_, signal_fd_;
   std::array<epoll_event, kEventsPerTurn> events_{};
+  std::size_t next_event_ = 0, event_count_ = 0;  // of events_: those not yet told
   bool in_turn_ = false;
   TimePoint now_{};
   WallTime wall_{};
@@ -249,22 +252,23 @@ void Loop::arm_timer() {
   ::timerfd_settime(timer_fd_.get(), TFD_TIMER_ABSTIME, &spec, nullptr);
 }
 
-int Loop::wait() {
+void Loop::wait() {
   const bool busy =
       anything_posted() || (!timers_.empty() && timers_.begin()->first.first <= read_clock());
   if (!busy) arm_timer();
   const int count = ::epoll_wait(epoll_.get(), events_.data(), kEventsPerTurn, busy ? 0 : -1);
-  return std::max(count, 0);  // EINTR: a turn without I/O
+  next_event_ = 0;
+  event_count_ = static_cast<std::size_t>(std::max(count, 0));  // EINTR: a turn without I/O
 }
 
 void Loop::turn() {
-  const int count = wait();
+  bool signals = next_event_ < event_count_;  // nobody asks epoll then
+  if (!signals) wait();
   now_ = read_clock();
   wall_ = read_wall_clock();
   in_turn_ = true;
-  bool signals = false;
-  for (int i = 0; i < count; ++i) {
-    const std::uint64_t id = events_[static_cast<std::size_t>(i)].data.u64;
+  for (std::size_t i = next_event_; i < event_count_; ++i) {
+    const std::uint64_t id = events_[i].data.u64;
     if (id == kSignalId) signals = true;
     if (id == kTimerId) armed_for_ = kNotArmed;  // setting it anew makes the fd unreadable
     if (id == kPostId) {
@@ -277,7 +281,7 @@ void Loop::turn() {
   const bool timers_due = !timers_.empty() && timers_.begin()->first.first <= now_;
   if (signals || timers_due) run_signals();
   run_posted();
-  run_io(count);
+  run_io();
   const Duration lag = run_timers();
   in_turn_ = false;
 
@@ -329,9 +333,10 @@ void Loop::run_posted() {
   for (auto& fn : posted) fn();
 }
 
-void Loop::run_io(int count) {
-  for (int i = 0; i < count; ++i) {
-    const epoll_event event = events_[static_cast<std::size_t>(i)];
+void Loop::run_io() {
+  const TimePoint end = read_clock() + kIoShare;
+  while (next_event_ < event_count_ && read_clock() < end) {
+    const epoll_event event = events_[next_event_++];
     if (event.data.u64 < kFirstFdId) continue;
     const auto it = fds_.find(event.data.u64);
     if (it == fds_.end()) continue;

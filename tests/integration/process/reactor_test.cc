@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <string>
 #include <thread>
@@ -176,6 +177,27 @@ TEST_F(Reactors, GiveIoItsTurnThoughTimersAndPostsNeverEnd) {
   post_again();
   EXPECT_TRUE(run_until([&] { return io; }, 2s));
   post_again = [] {};
+}
+
+TEST_F(Reactors, GiveTimersTheirTurnThoughIoNeverEnds) {
+  constexpr std::size_t kPipes = 20;
+  std::vector<Pipe> pipes;
+  std::vector<Watch> watches;
+  std::vector<std::size_t> calls(kPipes), at_timer;
+  for (std::size_t i = 0; i < kPipes; ++i) {
+    pipes.push_back(make_pipe());
+    // Always ready, and slow: all of them together take five times what timers may wait for.
+    watches.push_back(loop->on_fd(pipes[i].write.get(), EPOLLOUT, [&calls, i](std::uint32_t) {
+      ++calls[i];
+      const auto end = std::chrono::steady_clock::now() + 3ms;
+      while (std::chrono::steady_clock::now() < end) continue;
+    }));
+  }
+  const Watch timer = loop->after(1ms, [&] { at_timer = calls; });
+  const auto least = [&] { return *std::min_element(calls.begin(), calls.end()); };
+  EXPECT_TRUE(run_until([&] { return !at_timer.empty() && least() == 3; }));
+  EXPECT_EQ(*std::min_element(at_timer.begin(), at_timer.end()), 0u);
+  EXPECT_LE(*std::max_element(calls.begin(), calls.end()), 4u) << "no fd goes before the others";
 }
 
 TEST_F(Reactors, SleepWhenThereIsNothingToDo) {

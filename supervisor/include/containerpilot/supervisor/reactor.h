@@ -43,10 +43,11 @@ class [[nodiscard]] Watch {
 
 /// The one loop that decides. Everything but post() is for the loop's thread only.
 ///
-/// A turn runs signals, then child exits, then posted functions, then I/O, then timers: a job that
-/// finished in time is never timed out by a timer that became due in the same turn. Equal deadlines
-/// fire in the order they were set. A callback may cancel anything, itself included. Callbacks are
-/// never run from inside the call that registers them.
+/// A turn runs signals, then child exits, then posted functions, then I/O (10 ms of it: the rest
+/// goes first in the next turn), then timers: a job that finished in time is never timed out by a
+/// timer that became due in the same turn. Equal deadlines fire in the order they were set. A
+/// callback may cancel anything, itself included. Callbacks are never run from inside the call that
+/// registers them.
 class Reactor {
  public:
   Reactor() = default;
