@@ -20,6 +20,8 @@ long milliseconds(Duration d) {
   return static_cast<long>(std::chrono::ceil<std::chrono::milliseconds>(d).count());
 }
 
+constexpr std::size_t kPiece = 256 * 1024;  // of a body
+
 /// curl's own socket() forgets close-on-exec.
 curl_socket_t open_socket(void*, curlsocktype, curl_sockaddr* address) {
   return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
@@ -168,6 +170,9 @@ void CurlCall::set_basics(const HttpUrl& url) {
   set(CURLOPT_HEADERDATA, this);
   set(CURLOPT_WRITEFUNCTION, &CurlCall::on_body);
   set(CURLOPT_WRITEDATA, this);
+  // curl reads a hundred of these in one go, from each connection that has as much.
+  set(CURLOPT_BUFFERSIZE, 4096L);
+  if (!request_.on_data) set(CURLOPT_MAXFILESIZE_LARGE, static_cast<curl_off_t>(request_.max_body));
 }
 
 void CurlCall::set_method() {
@@ -284,11 +289,17 @@ std::size_t CurlCall::on_body(char* data, std::size_t size, std::size_t n, void*
     call->data_.append(data, size * n);
     return size * n;
   }
-  if (call->response_.body.size() + size * n > call->request_.max_body) {
+  std::string& piece = call->response_.body;
+  if (call->earlier_.size() * kPiece + piece.size() + size * n > call->request_.max_body) {
     call->too_long_ = true;
     return 0;
   }
-  call->response_.body.append(data, size * n);
+  const std::size_t fits = std::min(size * n, kPiece - piece.size());
+  piece.append(data, fits);
+  if (piece.size() == kPiece) {
+    call->earlier_.push_back(std::move(piece));
+    piece.assign(data + fits, size * n - fits);
+  }
   return size * n;
 }
 
@@ -317,10 +328,12 @@ std::string CurlCall::cause(CURLcode code) const {
 Result<HttpResponse> CurlCall::outcome(CURLcode code) {
   const std::string cannot = "cannot " + request_.method + " '" + shown_ + "': ";
   if (setup_ != CURLE_OK) code = setup_;
-  if (too_long_) {
-    return Error(Errc::kIo, cannot + (body_begun_ ? "the answer is longer than " +
-                                                        std::to_string(request_.max_body) + " bytes"
-                                                  : "the answer's header is too long"));
+  const bool said_too_long = code == CURLE_FILESIZE_EXCEEDED;
+  if (too_long_ || said_too_long) {
+    return Error(Errc::kIo, cannot + (body_begun_ || said_too_long
+                                          ? "the answer is longer than " +
+                                                std::to_string(request_.max_body) + " bytes"
+                                          : "the answer's header is too long"));
   }
   if (code != CURLE_OK) {
     long sys_errno = 0;
@@ -333,6 +346,12 @@ Result<HttpResponse> CurlCall::outcome(CURLcode code) {
   long version = 0;
   curl_easy_getinfo(easy_, CURLINFO_HTTP_VERSION, &version);
   response_.multiplexed = version >= CURL_HTTP_VERSION_2_0;
+  if (!earlier_.empty()) {
+    std::string whole;
+    whole.reserve(earlier_.size() * kPiece + response_.body.size());
+    for (const std::string& piece : earlier_) whole += piece;
+    response_.body = std::move(whole += response_.body);
+  }
   return std::move(response_);
 }
 

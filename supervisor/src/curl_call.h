@@ -65,7 +65,8 @@ class CurlCall {
   curl_slist* resolve_ = nullptr;
   curl_slist* connect_to_ = nullptr;
   char error_[CURL_ERROR_SIZE] = "";
-  HttpResponse response_;
+  HttpResponse response_;             // of a long body the last piece
+  std::vector<std::string> earlier_;  // the others: growing one string copies it again and again
   std::size_t header_size_ = 0;
   std::string data_;
   bool body_begun_ = false;

@@ -143,8 +143,10 @@ class FaultProxy {
     static const std::string kPiece(256 * 1024, '[');
     Connection& c = connections_.at(id);
     if (c.sent == 0) {
-      constexpr std::string_view kHead = "HTTP/1.1 200 OK\r\nContent-Length: 104857600\r\n\r\n";
-      ::send(c.client.get(), kHead.data(), kHead.size(), MSG_NOSIGNAL);
+      // Every other one does not say how long it will be.
+      const std::string length = id % 2 == 0 ? "Content-Length: 104857600\r\n" : "";
+      const std::string head = "HTTP/1.1 200 OK\r\n" + length + "\r\n";
+      ::send(c.client.get(), head.data(), head.size(), MSG_NOSIGNAL);
       c.sent = 1;
     }
     if (::send(c.client.get(), kPiece.data(), kPiece.size(), MSG_NOSIGNAL) < 0 && errno != EAGAIN)
