@@ -39,6 +39,9 @@ class JobHost {
   [[nodiscard]] virtual bool shutting_down() const = 0;
   [[nodiscard]] virtual bool maintenance() const = 0;
   [[nodiscard]] virtual bool holds(const HeldCondition& condition) const = 0;
+  /// Why that job last ran; null if there is no such job.
+  [[nodiscard]] virtual std::shared_ptr<const std::vector<Event>> why(
+      const std::string& job) const = 0;
   /// Jobs that have to run to their end when `job` begins to stop; it waits for them.
   [[nodiscard]] virtual std::vector<std::string> stop_hooks(const Job& job) const = 0;
   /// `job` may be signalled now: what depends on it is gone.
@@ -116,6 +119,7 @@ class Job {
   [[nodiscard]] EventId cause_of(HeldState state) const {
     return state == HeldState::kHealthy && healthy_event_ != 0 ? healthy_event_ : cause_;
   }
+  [[nodiscard]] const std::shared_ptr<const std::vector<Event>>& why() const { return why_; }
   [[nodiscard]] bool has_run_or_runs() const { return starts_ > 0; }
   [[nodiscard]] bool process_running() const { return process_ != nullptr; }
   [[nodiscard]] JobStatus status() const;
@@ -131,6 +135,8 @@ class Job {
     kWithdrawing
   };
 
+  static constexpr Duration kSurvivorPoll = std::chrono::milliseconds(20);
+
   static void cancel(std::initializer_list<Watch*> watches) {
     for (Watch* watch : watches) *watch = Watch();
   }
@@ -141,6 +147,7 @@ class Job {
   void run_ended(ExitStatus exit);
   void after_run(ExitStatus exit);
   void restart_after(Duration delay, EventId cause);
+  void start_when_gone(EventId cause);
   void set_cause(EventId cause);
   void on_tick();
   void queue_or_start(EventId cause);
@@ -206,7 +213,7 @@ class Job {
   // the run
   std::unique_ptr<Process> process_;
   std::unique_ptr<Process>
-      survivors_;  // of the run that was stopped: its leader is gone, its group not
+      survivors_;  // of a run that was told to end: its leader is gone, its group not
   bool survivors_told_ = false;
   TimePoint kill_at_{};
   std::shared_ptr<LogFile> output_file_;
@@ -217,6 +224,7 @@ class Job {
   Watch run_timeout_;
   bool timed_out_ = false;
   bool restart_requested_ = false;
+  bool ended_unhealthy_ = false;  // and that is why
   bool ended_by_condition_ = false;
   Watch kill_timer_;
   RestartBudget budget_;

@@ -138,7 +138,7 @@ void Job::on_verdict(HealthMonitor::Verdict verdict, const std::string& why) {
   }
   if (!given_up_ || known || state_ == JobState::kStopping) return;
   if (spec_.health->on_failure == UnhealthyAction::kRestart && process_) {
-    restart_requested_ = true;
+    restart_requested_ = ended_unhealthy_ = true;
     set_cause(event);
     end_run();
   } else if (spec_.health->on_failure == UnhealthyAction::kShutdown) {

@@ -37,7 +37,8 @@ void Job::start_run(EventId cause) {
   cancel({&wait_timer_, &restart_timer_, &run_timeout_, &kill_timer_});
   next_start_.reset();
   set_cause(cause);
-  timed_out_ = restart_requested_ = ended_by_condition_ = false;
+  timed_out_ = restart_requested_ = ended_unhealthy_ = ended_by_condition_ = false;
+  survivors_.reset();
   ready_ = false;
   healthy_event_ = 0;
   note_.clear();
@@ -106,9 +107,14 @@ void Job::start_run(EventId cause) {
 void Job::set_cause(EventId cause) {
   if (cause == cause_) return;
   cause_ = cause;
-  why_ = ticks_why_ && cause == last_trigger_
-             ? ticks_why_
-             : std::make_shared<const std::vector<Event>>(ctx_.bus.chain(cause, *why_));
+  if (ticks_why_ && cause == last_trigger_) {
+    why_ = ticks_why_;
+    return;
+  }
+  std::vector<Event> chain = ctx_.bus.chain(cause, *why_);
+  const auto of_other =
+      chain.empty() && spec_.when.condition ? ctx_.host.why(spec_.when.condition->source) : nullptr;
+  why_ = of_other ? of_other : std::make_shared<const std::vector<Event>>(std::move(chain));
 }
 
 std::string Job::describe_cause() const {
@@ -196,7 +202,7 @@ void Job::on_exit(ExitStatus exit) {
     start_failed(*error);
     return;
   }
-  if (phase_ == StopPhase::kSignalled) survivors_ = std::move(ended);
+  if (phase_ == StopPhase::kSignalled || restart_requested_) survivors_ = std::move(ended);
   run_ended(exit);
 }
 
@@ -204,10 +210,15 @@ void Job::run_ended(ExitStatus exit) {
   // A job without a probe is called healthy as soon as it runs, which proves nothing.
   const bool proven = monitor_ && (health_by_notification() ||
                                    !std::holds_alternative<std::monostate>(spec_.health->probe));
-  const bool was_healthy = proven && health_ == JobHealth::kHealthy;
+  const bool was_healthy =
+      proven && (ended_unhealthy_ ? healthy_event_ != 0 : health_ == JobHealth::kHealthy);
   last_exit_ = exit;
   last_run_ = ctx_.reactor.now() - run_started_;
-  budget_.ended(exit.success(), last_run_, was_healthy);
+  if (ended_unhealthy_) {
+    budget_.ended(false, Duration(0), was_healthy);  // a long life in ill health forgets nothing
+  } else {
+    budget_.ended(exit.success(), last_run_, was_healthy);
+  }
   const std::string how = last_start_error_.empty() ? describe(exit) : last_start_error_;
   run_event_ = ctx_.bus.publish(
       {exit.success() ? EventCode::kExitSuccess : EventCode::kExitFailed, spec_.name}, cause_, how);
@@ -239,10 +250,12 @@ void Job::after_run(ExitStatus exit) {
     ctx_.host.hooks().report(spec_.name, false, "the process " + describe(exit));
   }
   if (restart_requested_) {
-    tell_end(LogLevel::kInfo, exit, "restarting as requested");
+    const Duration delay =
+        ended_unhealthy_ ? jittered(budget_.delay(), ctx_.host.random()) : Duration(0);
+    tell_end(LogLevel::kInfo, exit,
+             ended_unhealthy_ ? restarting_in(delay) : "restarting as requested");
     ++restarts_;
-    start_run(cause_);
-    return;
+    return restart_after(delay, cause_);
   }
   if (ticks(spec_.when) && !condition_holds()) queued_.clear();
   if (ended_by_condition_ || (!queued_.empty() && spec_.when.overlap == Overlap::kReplace)) {
@@ -326,7 +339,14 @@ void Job::restart_after(Duration delay, EventId cause) {
   set_cause(cause);
   next_start_ = ctx_.reactor.wall_now() + delay;
   set_state(JobState::kBackoff);
-  restart_timer_ = ctx_.reactor.after(delay, [this, cause] { start_run(cause); });
+  restart_timer_ = ctx_.reactor.after(delay, [this, cause] { start_when_gone(cause); });
+}
+
+/// What a run that was told to end left behind may hold the port the next one wants.
+void Job::start_when_gone(EventId cause) {
+  const int signo = ctx_.reactor.now() >= kill_at_ ? SIGKILL : 0;
+  if (!survivors_ || !survivors_->signal_survivors(signo)) return start_run(cause);
+  restart_timer_ = ctx_.reactor.after(kSurvivorPoll, [this, cause] { start_when_gone(cause); });
 }
 
 void Job::end_run() {
@@ -362,7 +382,7 @@ void Job::restart(EventId cause) {
     restart_requested_ = true;
     end_run();
   } else {
-    start_run(cause);
+    start_when_gone(cause);
   }
 }
 

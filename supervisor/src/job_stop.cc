@@ -6,10 +6,6 @@
 
 namespace containerpilot {
 
-namespace {
-constexpr Duration kSurvivorPoll = std::chrono::milliseconds(20);
-}
-
 void Job::stop(EventId cause) {
   if (complete() || state_ == JobState::kStopping) return;
   cancel({&wait_timer_, &debounce_timer_, &restart_timer_});
@@ -114,6 +110,8 @@ void Job::signal_to_stop() {
   phase_ = StopPhase::kSignalled;
   if (process_) {
     end_run();
+  } else if (survivors_) {
+    await_survivors();
   } else {
     finish_stop();
   }

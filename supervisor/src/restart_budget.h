@@ -33,6 +33,10 @@ class RestartBudget {
   /// Takes one restart; how long to wait before it, without jitter. Not to be called when empty().
   Duration take() {
     if (left_ != Limit::kUnlimited) --left_;
+    return delay();
+  }
+  /// The same without taking it: for a restart that does not count.
+  [[nodiscard]] Duration delay() const {
     if (failures_ == 0)
       return left_ == Limit::kUnlimited ? std::max(Duration(0), kLoopPace - last_run_)
                                         : Duration(0);

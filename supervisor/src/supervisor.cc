@@ -129,6 +129,13 @@ void Supervisor::Impl::state_changed(Job& job) {
   });
 }
 
+std::shared_ptr<const std::vector<Event>> Supervisor::Impl::why(const std::string& name) const {
+  for (const auto& job : jobs_) {
+    if (job->spec().name == name) return job->why();
+  }
+  return nullptr;
+}
+
 EventId Supervisor::Impl::cause_of(const HeldCondition& condition) const {
   if (const auto it = outside_.find(condition.source); it != outside_.end())
     return it->second.since;

@@ -77,6 +77,8 @@ class Supervisor::Impl final : public JobHost {
   [[nodiscard]] bool shutting_down() const override { return shutdowns_ > 0 || finished_; }
   [[nodiscard]] bool maintenance() const override { return maintenance_; }
   [[nodiscard]] bool holds(const HeldCondition& condition) const override;
+  [[nodiscard]] std::shared_ptr<const std::vector<Event>> why(
+      const std::string& job) const override;
   [[nodiscard]] std::vector<std::string> stop_hooks(const Job& job) const override;
   [[nodiscard]] bool may_signal(const Job& job) const override;
   void state_changed(Job& job) override;

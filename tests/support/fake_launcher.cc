@@ -52,7 +52,11 @@ class FakeLauncher::Handle : public Process {
     live_->run->tree_killed = true;
     launcher_.deliver(*live_, SIGKILL);
   }
-  bool signal_survivors(int) override { return false; }
+  bool signal_survivors(int signo) override {
+    const bool some = live_->run->leaves_others;
+    if (signo == SIGKILL) live_->run->leaves_others = false;
+    return some;
+  }
   UniqueFd take_stdout() override { return std::move(live_->pipes[0].read); }
   UniqueFd take_stderr() override { return std::move(live_->pipes[1].read); }
   [[nodiscard]] const Error* start_failure() const override {

@@ -91,7 +91,9 @@ const Block& health_block() {
                  choice<UnhealthyAction>({{"ignore", UnhealthyAction::kIgnore},
                                           {"restart", UnhealthyAction::kRestart},
                                           {"shutdown", UnhealthyAction::kShutdown}}),
-                 "\"ignore\"", "What becoming unhealthy does to the job.")
+                 "\"ignore\"",
+                 "What becoming unhealthy does. `restart` is a failed run: it has the delays of "
+                 "`restarts`, whatever their limit.")
           .since_4()
           .field("logging", &HealthConfig::logging, object<OutputConfig>(output_block), "",
                  "Output of the check.")

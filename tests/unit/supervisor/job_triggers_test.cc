@@ -158,6 +158,30 @@ TEST_F(SupervisorTest, TheLastJobCanBeStoppedByHandAndStartedAgain) {
   EXPECT_EQ(exit_code_, 0);
 }
 
+TEST_F(SupervisorTest, TheNextRunWaitsForWhatTheLastOneLeftBehind) {
+  JobSpec spec = job("app");
+  spec.stop_timeout = 5s;
+  run({spec});
+  loop_.advance(1s);
+  launcher_.last("app").leaves_others = true;
+  ASSERT_TRUE(supervisor_->restart_job("app"));
+  loop_.advance(4900ms);
+  EXPECT_EQ(launcher_.running("app"), 0);
+  EXPECT_EQ(launcher_.starts("app"), 1);
+  loop_.advance(200ms);  // killed when the stop timeout is over
+  EXPECT_EQ(launcher_.starts("app"), 2);
+
+  launcher_.last("app").leaves_others = true;
+  ASSERT_TRUE(supervisor_->restart_job("app"));
+  loop_.advance(1s);
+  ASSERT_TRUE(supervisor_->stop_job("app"));
+  loop_.advance(1s);
+  EXPECT_EQ(supervisor_->job("app")->state, JobState::kStopping) << "a stop waits for them, too";
+  loop_.advance(4s);
+  EXPECT_EQ(supervisor_->job("app")->state, JobState::kComplete);
+  EXPECT_EQ(launcher_.starts("app"), 2);
+}
+
 TEST_F(SupervisorTest, AScheduleStoppedByHandRunsAtOnceWhenStartedByHand) {
   JobSpec spec = job("cron");
   spec.when.kind = Trigger::Kind::kSchedule;

@@ -138,6 +138,36 @@ TEST_F(SupervisorHealthTest, UnhealthyCanRestartOrShutDown) {
   EXPECT_EQ(launcher_.starts("web"), 2);
 }
 
+TEST_F(SupervisorHealthTest, RestartsOfAJobThatNeverGetsHealthyBackOff) {
+  spec_.health->on_failure = UnhealthyAction::kRestart;
+  check_code_ = 1;
+  std::vector<TimePoint> starts;
+  launcher_.on_start([&](test::FakeLauncher::Run& run) {
+    if (run.name == "job 'web'") {
+      starts.push_back(run.started_at);
+    } else {
+      launcher_.finish_after(run, 1ms, {.code = check_code_});
+    }
+  });
+  run({spec_});
+  loop_.advance(120s);
+  ASSERT_GE(starts.size(), 6U);
+  // Each life is as long as the first; what is longer between two starts is the delay.
+  const Duration life = starts[1] - starts[0];
+  Duration delay = spec_.restarts.delay;
+  for (std::size_t i = 2; i < starts.size(); ++i, delay *= 2) {
+    EXPECT_GE(starts[i] - starts[i - 1], life + delay) << i;
+    EXPECT_LE(starts[i] - starts[i - 1], life + delay * 11 / 10 + 1ms) << i;
+  }
+  check_code_ = 0;
+  loop_.advance(60s);
+  check_code_ = 1;
+  ASSERT_EQ(health("web"), JobHealth::kHealthy);
+  const std::size_t before = starts.size();
+  loop_.advance(10s + 100ms);
+  EXPECT_EQ(starts.size(), before + 1) << "who was healthy is restarted at once";
+}
+
 TEST_F(SupervisorHealthTest, MaintenanceWithdrawsPausesChecksAndComesBack) {
   run({spec_});
   loop_.advance(1s);
