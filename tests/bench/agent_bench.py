@@ -196,12 +196,18 @@ def watch():
 
 
 def until_passing(binary, jobs):
-    """Seconds from the start of the agent."""
+    """Seconds from the exec of the agent. For one service the catalog says when; many are asked for now and then, because
+    two cores are all that the agent has, too."""
     with Catalog() as catalog:
-        begin = time.monotonic()
-        with agent(binary, {"consul": catalog.address, "jobs": jobs}):
-            until(lambda: catalog.passing() == len(jobs), "passing", interval=0.0005, timeout=60)
-            return time.monotonic() - begin
+        health = f"/v1/health/service/{jobs[0]['name']}?passing=1&wait=60s&index="
+        index = catalog.ask("GET", health).headers["X-Consul-Index"]
+        with agent(binary, {"consul": catalog.address, "jobs": jobs}, timed=True) as run:
+            if len(jobs) == 1:
+                while not (answer := catalog.ask("GET", health + index)).json:
+                    index = answer.headers["X-Consul-Index"]
+            else:
+                until(lambda: catalog.passing() == len(jobs), "passing", interval=0.02, timeout=60)
+            return time.monotonic() - run.read()[0][1]
 
 
 def passing():
@@ -275,7 +281,8 @@ def reload():
             begin = time.monotonic()
             answer = control(run, "/v3/reload")
             took.append((time.monotonic() - begin) * 1e3)
-            assert "job-7" in answer.text, answer.text
+            report = answer.headers["Containerpilot-Report"]
+            assert "job-7" in report, report
     bar("reload, 1,000 jobs, one changed, median", statistics.median(took), "ms", 50)
 
 

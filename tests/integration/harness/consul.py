@@ -61,6 +61,7 @@ class Consul:
         class Server(http.server.ThreadingHTTPServer):
             daemon_threads = True
             allow_reuse_address = True
+            request_queue_size = 128  # five would be few for a hundred watches
 
             def handle_error(self, request, client_address):
                 if not isinstance(sys.exc_info()[1], ConnectionError):  # the agent hung up, as it may
