@@ -116,7 +116,8 @@ void Job::trigger(EventId cause) {
     wait_timer_ = Watch();
     set_cause(cause);  // the first tick may come long after
     ticks_why_ = why_;
-    ticker_ = make_ticker(ctx_.reactor, ctx_.host.random(), spec_.when, [this] { on_tick(); });
+    ticker_ = make_ticker(ctx_.reactor, ctx_.host.random(), spec_.when,
+                          ctx_.host.next_phase(spec_.when.interval), [this] { on_tick(); });
     if (spec_.when.kind == Trigger::Kind::kSchedule || !spec_.when.first_run_at_once) return;
     first_run_waits_ = !condition_holds();
     if (first_run_waits_) return;

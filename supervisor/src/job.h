@@ -59,6 +59,9 @@ class JobHost {
   [[nodiscard]] virtual const SupervisorHooks& hooks() const = 0;
   /// For jitter.
   virtual std::minstd_rand& random() = 0;
+  /// How much later than whole intervals the ticks of one more job come: each start takes a moment,
+  /// and jobs that are all due at once would wait for those before them.
+  virtual Duration next_phase(Duration interval) = 0;
 };
 
 struct JobContext {

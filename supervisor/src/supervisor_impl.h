@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -95,6 +96,10 @@ class Supervisor::Impl final : public JobHost {
   void end_agent(const Job& job, int exit_code, const std::string& why, EventId cause) override;
   [[nodiscard]] const SupervisorHooks& hooks() const override { return hooks_; }
   std::minstd_rand& random() override { return random_; }
+  Duration next_phase(Duration interval) override {
+    constexpr Duration kApart = std::chrono::milliseconds(5);
+    return phases_++ * kApart % std::max(interval / 2, kApart);
+  }
 
  private:
   void reindex();
@@ -133,6 +138,7 @@ class Supervisor::Impl final : public JobHost {
   std::uint64_t next_follower_ = 1;
   SupervisorConfig config_;
   std::minstd_rand random_{random_seed()};
+  int phases_ = 0;
   Watch events_;
   std::vector<std::unique_ptr<Job>> jobs_;
   std::vector<std::unique_ptr<Job>> retiring_;  // replaced by a reload, still stopping

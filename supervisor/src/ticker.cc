@@ -23,13 +23,13 @@ class Jitter {
 
 class IntervalTicker : public Ticker {
  public:
-  IntervalTicker(Reactor& reactor, std::minstd_rand& random, const Trigger& trigger,
+  IntervalTicker(Reactor& reactor, std::minstd_rand& random, const Trigger& trigger, Duration phase,
                  std::function<void()> on_tick)
       : reactor_(reactor),
         interval_(trigger.interval),
         jitter_(random, trigger.jitter),
         on_tick_(std::move(on_tick)),
-        due_(reactor.now()) {
+        due_(reactor.now() + phase) {
     schedule();
   }
 
@@ -106,10 +106,11 @@ class ScheduleTicker : public Ticker {
 }  // namespace
 
 std::unique_ptr<Ticker> make_ticker(Reactor& reactor, std::minstd_rand& random,
-                                    const Trigger& trigger, std::function<void()> on_tick) {
+                                    const Trigger& trigger, Duration phase,
+                                    std::function<void()> on_tick) {
   if (trigger.kind == Trigger::Kind::kSchedule)
     return std::make_unique<ScheduleTicker>(reactor, random, trigger, std::move(on_tick));
-  return std::make_unique<IntervalTicker>(reactor, random, trigger, std::move(on_tick));
+  return std::make_unique<IntervalTicker>(reactor, random, trigger, phase, std::move(on_tick));
 }
 
 }  // namespace containerpilot

@@ -29,9 +29,10 @@ class Ticker {
   [[nodiscard]] virtual WallTime next() const = 0;
 };
 
-/// For Trigger::Kind::kInterval and kSchedule. `jitter` is drawn anew for each tick.
-/// `random` outlives the ticker.
+/// For Trigger::Kind::kInterval and kSchedule. `jitter` is drawn anew for each tick; ticks of an
+/// interval come `phase` later than whole intervals from now. `random` outlives the ticker.
 std::unique_ptr<Ticker> make_ticker(Reactor& reactor, std::minstd_rand& random,
-                                    const Trigger& trigger, std::function<void()> on_tick);
+                                    const Trigger& trigger, Duration phase,
+                                    std::function<void()> on_tick);
 
 }  // namespace containerpilot

@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <iterator>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -156,6 +158,28 @@ TEST_F(SupervisorTest, TheLastJobCanBeStoppedByHandAndStartedAgain) {
   launcher_.finish("app");
   loop_.advance(1ms);
   EXPECT_EQ(exit_code_, 0);
+}
+
+TEST_F(SupervisorTest, JobsOfOneIntervalAreNotAllDueAtOnce) {
+  std::vector<JobSpec> jobs;
+  for (int i = 0; i < 30; ++i) {
+    jobs.push_back(job("tick" + std::to_string(i)));
+    jobs.back().when.kind = Trigger::Kind::kInterval;
+    jobs.back().when.interval = 100ms;
+    jobs.back().when.first_run_at_once = true;
+    jobs.back().restarts.limit.count = Limit::kUnlimited;
+  }
+  std::map<TimePoint, int> starts;
+  launcher_.on_start([&](test::FakeLauncher::Run& run) {
+    ++starts[run.started_at];
+    launcher_.finish_after(run, 1ms);
+  });
+  run(jobs);
+  loop_.advance(50ms);
+  ASSERT_EQ(starts.size(), 1U) << "the first runs come with the agent";
+  loop_.advance(100ms);
+  EXPECT_EQ(starts.size(), 1U + 10U);  // half of the interval, 5 ms apart
+  for (auto it = std::next(starts.begin()); it != starts.end(); ++it) EXPECT_EQ(it->second, 3);
 }
 
 TEST_F(SupervisorTest, TheNextRunWaitsForWhatTheLastOneLeftBehind) {

@@ -216,7 +216,8 @@ class ScheduleTickerTest : public ::testing::Test {
     trigger.kind = Trigger::Kind::kSchedule;
     trigger.schedule = parse_schedule(text, "UTC").value();
     trigger.jitter = jitter;
-    ticker_ = make_ticker(loop_, random_, trigger, [this] { ticks_.push_back(loop_.wall_now()); });
+    ticker_ = make_ticker(loop_, random_, trigger, Duration(0),
+                          [this] { ticks_.push_back(loop_.wall_now()); });
   }
   test::SimReactor loop_;
   std::minstd_rand random_{1};
