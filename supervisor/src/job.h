@@ -159,6 +159,7 @@ class Job {
   void withdraw();
   void begin_signal();
   void signal_to_stop();
+  bool survivors_remain();
   void await_survivors();
   void finish_stop();
   void start_health();

@@ -39,6 +39,7 @@ void Job::start_run(EventId cause) {
   set_cause(cause);
   timed_out_ = restart_requested_ = ended_unhealthy_ = ended_by_condition_ = false;
   survivors_.reset();
+  survivors_told_ = false;
   ready_ = false;
   healthy_event_ = 0;
   note_.clear();
@@ -344,8 +345,7 @@ void Job::restart_after(Duration delay, EventId cause) {
 
 /// What a run that was told to end left behind may hold the port the next one wants.
 void Job::start_when_gone(EventId cause) {
-  const int signo = ctx_.reactor.now() >= kill_at_ ? SIGKILL : 0;
-  if (!survivors_ || !survivors_->signal_survivors(signo)) return start_run(cause);
+  if (!survivors_remain()) return start_run(cause);
   restart_timer_ = ctx_.reactor.after(kSurvivorPoll, [this, cause] { start_when_gone(cause); });
 }
 

@@ -137,18 +137,22 @@ void Job::kill() {
   if (process_) process_->kill_tree();
 }
 
-void Job::await_survivors() {
+/// Asks what a run left behind to go, kills it when the stop timeout is over; false when nothing is
+/// left.
+bool Job::survivors_remain() {
   const int signo = ctx_.reactor.now() >= kill_at_         ? SIGKILL
                     : std::exchange(survivors_told_, true) ? 0
                                                            : spec_.stop_signal;
-  if (!survivors_ || !survivors_->signal_survivors(signo)) {
-    finish_stop();
-    return;
-  }
+  if (!survivors_ || !survivors_->signal_survivors(signo)) return false;
   if (signo == SIGKILL) {
     log_warn("supervisor", "job '" + spec_.name +
                                "' left processes behind that ignore its stop signal, killing them");
   }
+  return true;
+}
+
+void Job::await_survivors() {
+  if (!survivors_remain()) return finish_stop();
   stop_timer_ = ctx_.reactor.after(kSurvivorPoll, [this] { await_survivors(); });
 }
 

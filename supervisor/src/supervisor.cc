@@ -130,10 +130,8 @@ void Supervisor::Impl::state_changed(Job& job) {
 }
 
 std::shared_ptr<const std::vector<Event>> Supervisor::Impl::why(const std::string& name) const {
-  for (const auto& job : jobs_) {
-    if (job->spec().name == name) return job->why();
-  }
-  return nullptr;
+  const auto job = find(name);
+  return job ? job.value()->why() : nullptr;
 }
 
 EventId Supervisor::Impl::cause_of(const HeldCondition& condition) const {

@@ -52,7 +52,7 @@ class Supervisor::Impl final : public JobHost {
         {on ? EventCode::kEnterMaintenance : EventCode::kExitMaintenance, std::string(kGlobal)}, 0);
   }
 
-  Result<Job*> find(const std::string& name) {
+  [[nodiscard]] Result<Job*> find(const std::string& name) const {
     for (const auto& job : jobs_) {
       if (job->spec().name == name) return job.get();
     }

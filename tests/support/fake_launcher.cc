@@ -54,6 +54,7 @@ class FakeLauncher::Handle : public Process {
   }
   bool signal_survivors(int signo) override {
     const bool some = live_->run->leaves_others;
+    if (some && signo != 0) live_->run->told_others.push_back(signo);
     if (signo == SIGKILL) live_->run->leaves_others = false;
     return some;
   }

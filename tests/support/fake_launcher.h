@@ -36,7 +36,8 @@ class FakeLauncher : public Launcher {
     bool tree_killed = false;        ///< kill_tree() was called
     std::vector<int> signals;        ///< sent to the process alone
     std::vector<int> group_signals;  ///< sent to its group
-    bool leaves_others = false;      ///< its group outlives it, up to SIGKILL
+    bool leaves_others = false;      ///< some outlive it, up to SIGKILL
+    std::vector<int> told_others;    ///< signals sent to those
     std::optional<ExitStatus> exit;
     std::optional<Error> start_failure;  ///< what Process::start_failure() says
     TimePoint ended_at;

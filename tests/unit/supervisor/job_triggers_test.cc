@@ -187,12 +187,15 @@ TEST_F(SupervisorTest, TheNextRunWaitsForWhatTheLastOneLeftBehind) {
   spec.stop_timeout = 5s;
   run({spec});
   loop_.advance(1s);
-  launcher_.last("app").leaves_others = true;
+  test::FakeLauncher::Run& first = launcher_.last("app");
+  first.leaves_others = true;
   ASSERT_TRUE(supervisor_->restart_job("app"));
   loop_.advance(4900ms);
+  EXPECT_THAT(first.told_others, ElementsAre(SIGTERM)) << "who left the group heard nothing yet";
   EXPECT_EQ(launcher_.running("app"), 0);
   EXPECT_EQ(launcher_.starts("app"), 1);
-  loop_.advance(200ms);  // killed when the stop timeout is over
+  loop_.advance(200ms);
+  EXPECT_THAT(first.told_others, ElementsAre(SIGTERM, SIGKILL));
   EXPECT_EQ(launcher_.starts("app"), 2);
 
   launcher_.last("app").leaves_others = true;
