@@ -411,6 +411,8 @@ TEST_F(HttpClientTest, NamesWhatWentWrongOnTheWire) {
                 Errc::kIo, "connection closed in the middle of the answer"},
            Case{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", Then::kHold,
                 Errc::kIo, "chunk"},
+           Case{"HTTP/1.1 200 OK\r\nContent-Length: 8388609\r\n\r\n", Then::kHold, Errc::kIo,
+                "the answer is longer than 8388608 bytes"},
            Case{"SSH-2.0-OpenSSH_9\r\n", Then::kClose, Errc::kIo, "HTTP/0.9"},
            Case{"HTTP/1.1 200 OK\r\nA: " + std::string(100'000, 'x') + "\r\n\r\n", Then::kClose,
                 Errc::kIo, "header is too long"},

@@ -1,4 +1,5 @@
 #include <gtest/gtest.h>
+#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -523,6 +524,31 @@ TEST_F(UnixServerTest, ServesWithoutAHostHeader) {
   RawSocket client(loop.reactor(), path);
   client.send("GET /v3/ping HTTP/1.1\r\n\r\n");
   EXPECT_TRUE(loop.run_until([&] { return ends_with(client.received(), "/v3/ping"); }));
+}
+
+TEST_F(UnixServerTest, EndsInOrderThoughMoreWasSentThanIsAnswered) {
+  auto server = listen(path);
+  ASSERT_TRUE(server);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
+  const UniqueFd client(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  ASSERT_EQ(connect(client.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  // More than is read in one go: the rest is still unread when the answer is out.
+  const std::string bytes =
+      "GET /x HTTP/1.1\r\nConnection: close\r\n\r\n" + std::string(100'000, '!');
+  ASSERT_EQ(send(client.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL), ssize_t(bytes.size()));
+  std::string answer;
+  int end = EAGAIN;
+  const Watch watch = loop.reactor().on_fd(client.get(), EPOLLIN, [&](std::uint32_t) {
+    char part[4096];
+    const ssize_t n = recv(client.get(), part, sizeof part, 0);
+    if (n > 0) answer.append(part, static_cast<std::size_t>(n));
+    if (n <= 0 && end == EAGAIN) end = n < 0 ? errno : 0;
+  });
+  ASSERT_TRUE(loop.run_until([&] { return end != EAGAIN; }));
+  EXPECT_EQ(end, 0) << "closed, not reset";
+  EXPECT_TRUE(ends_with(answer, "/x")) << answer;
 }
 
 TEST_F(UnixServerTest, HasExactlyTheModeAskedForAndGoesAway) {
