@@ -7,8 +7,8 @@
 #                                      all built for size
 #
 # Installs into $CONTAINERPILOT_DEPS/prefix or /static (default: build/deps in the clone). What is there
-# is kept until this script changes, so a second run costs nothing. The mirror is the one the machine's
-# own apt uses; source entries, package lists and downloads stay in a private folder, and apt checks
+# is kept until this script or a patch changes, so a second run costs nothing. The mirror is the one the
+# machine's own apt uses; source entries, package lists and downloads stay in a private folder, and apt checks
 # Debian's signature on them. Needs no root. CONTAINERPILOT_JOBS: compiler processes (default 2).
 set -euo pipefail
 
@@ -73,10 +73,12 @@ cmake_install() {
   } >>"$deps/$name.log" 2>&1 || { tail -n 25 "$deps/$name.log" >&2; die "$name does not build, see $deps/$name.log"; }
 }
 
-# Debian's binary crashes on TLS, has no IPv6 and takes seconds to stop; the same source built so does not.
+# Debian's binary crashes on TLS, has no IPv6, takes seconds to stop and never rests; its source built so does not.
 # OpenSSL is named, not located: then a dynamic and a static link both find theirs.
 build_civetweb() {
   fetch civetweb
+  patch -d "$deps/src/civetweb" -p1 <"$root/agent/packaging/civetweb.patch" >>"$deps/civetweb.log" ||
+    die "civetweb.patch does not fit this civetweb"
   cmake_install civetweb \
     -DCIVETWEB_BUILD_TESTING=OFF -DCIVETWEB_ENABLE_SERVER_EXECUTABLE=OFF \
     -DCIVETWEB_ENABLE_CXX=OFF -DCIVETWEB_ENABLE_IPV6=ON -DCIVETWEB_DISABLE_CGI=ON \
@@ -109,10 +111,10 @@ build_prometheus-cpp() {
   cmake_install prometheus-cpp -DENABLE_PULL=OFF -DENABLE_PUSH=OFF -DENABLE_TESTING=OFF -DENABLE_COMPRESSION=OFF
 }
 
-# once <package>: builds it unless this very script already did.
+# once <package>: builds it unless this very recipe already did.
 once() {
   local stamp=$prefix/stamps/$1 recipe version
-  recipe=$(sha256sum "${BASH_SOURCE[0]}" | cut -c1-16)
+  recipe=$(cat "${BASH_SOURCE[0]}" "$root"/agent/packaging/*.patch | sha256sum | cut -c1-16)
   if [ -f "$stamp" ] && [ "$(cut -d' ' -f2 "$stamp")" = "$recipe" ]; then
     say "$1 $(cut -d' ' -f1 "$stamp") is there"
     return
