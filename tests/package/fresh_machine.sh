@@ -44,11 +44,16 @@ tests/run.sh
 echo "fresh machine: all tests took $SECONDS s"
 SCRIPT
 chmod +x "$machine/root/prove"
-# Mounts and processes live in namespaces of their own and end with them; the network is the host's loopback.
+# Mounts and processes live in namespaces of their own and end with them; the network is the host's loopback. A root
+# that is a mount of its own, as a machine's is, lets tests make namespaces in turn.
 # shellcheck disable=SC2016  # the inner shell expands these
 unshare --mount --pid --fork --kill-child bash -euc '
-  mount --rbind /dev "$0/dev"
-  mount -t proc proc "$0/proc"
-  mount -t sysfs -o ro sysfs "$0/sys"
-  mount --rbind /sys/fs/cgroup "$0/sys/fs/cgroup" 2>/dev/null || true
-  exec chroot "$0" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb /root/prove' "$machine"
+  mount --bind "$0" "$0"
+  cd "$0"
+  mount --rbind /dev dev
+  mount -t proc proc proc
+  mount -t sysfs -o ro sysfs sys
+  mount --rbind /sys/fs/cgroup sys/fs/cgroup 2>/dev/null || true
+  pivot_root . mnt
+  umount -l /mnt
+  exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb /root/prove' "$machine"
