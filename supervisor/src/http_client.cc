@@ -70,6 +70,8 @@ class Client : public std::enable_shared_from_this<Client> {
   void on_curl_socket(curl_socket_t fd, int what);
   void on_curl_timer(long ms);
   void act(curl_socket_t fd, int events);
+  void kick();
+  void conclude();
   Finished finished_transfers();
   void deliver_data();
   void note_server(const HttpUrl& url, bool multiplexes);
@@ -92,6 +94,7 @@ class Client : public std::enable_shared_from_this<Client> {
   };
   std::map<curl_socket_t, Socket> sockets_;
   Watch timer_;
+  Watch concluding_;
 };
 
 /// At the first call: a client without any shall cost neither time nor memory.
@@ -134,6 +137,7 @@ void Client::shut_down() {
   if (multi_ != nullptr) curl_multi_cleanup(std::exchange(multi_, nullptr));
   sockets_.clear();
   timer_ = Watch();
+  concluding_ = Watch();
 }
 
 Watch Client::request(HttpRequest request, HttpClient::Callback done) {
@@ -217,7 +221,7 @@ void Client::start(const std::shared_ptr<Call>& call) {
     running_.emplace(easy, call);
     if (!call->shares) ++alone_;
     if (call->request.on_data) ++streaming_;
-    return;
+    return kick();
   }
   call->lookup = reactor_.after(Duration(0), [this, weak = std::weak_ptr(call)] {
     const auto self = shared_from_this();
@@ -317,10 +321,26 @@ void Client::on_curl_timer(long ms) {
 }
 
 void Client::act(curl_socket_t fd, int events) {
-  const auto self = shared_from_this();
   int still_running = 0;
   curl_multi_socket_action(multi_, fd, events, &still_running);
-  // From here on curl is not on the stack, and callbacks may do what they like.
+  conclude();
+}
+
+/// Connects and sends at once what was just added; curl's timer would have it wait for the next
+/// turn of the loop. What else this brought is told in a turn of its own, not within somebody's
+/// call.
+void Client::kick() {
+  int still_running = 0;
+  curl_multi_socket_action(multi_, CURL_SOCKET_TIMEOUT, 0, &still_running);
+  if (static_cast<std::size_t>(still_running) < running_.size() || streaming_ > 0)
+    concluding_ = reactor_.after(Duration(0), [this] { conclude(); });
+}
+
+/// Tells of what curl has finished and received. It is not on the stack, so callbacks may do what
+/// they like.
+void Client::conclude() {
+  const auto self = shared_from_this();
+  concluding_ = Watch();
   const Finished finished = finished_transfers();
   deliver_data();
   for (const auto& [call, code] : finished) {
