@@ -4,13 +4,11 @@
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <new>
 
 namespace containerpilot::detail {
 
@@ -24,15 +22,50 @@ struct Call {
   Spawned& result;
 };
 
-Spawned* share() {
-  void* const page =
-      ::mmap(nullptr, sizeof(Spawned), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  return page == MAP_FAILED ? nullptr : new (page) Spawned;
+/// clone3() with a stack of the child's own, on which it calls `function` and never returns. glibc
+/// keeps its wrapper to itself. -1 with errno, also where this was not written for the processor.
+long call_on_clone([[maybe_unused]] clone_args& args, [[maybe_unused]] int (*function)(void*),
+                   [[maybe_unused]] void* argument) {
+  long result = -ENOSYS;
+#if defined(__x86_64__)
+  asm volatile(
+      "syscall\n\t"
+      "test %%rax, %%rax\n\t"
+      "jnz 1f\n\t"
+      "xor %%ebp, %%ebp\n\t"
+      "mov %[argument], %%rdi\n\t"
+      "call *%[function]\n\t"
+      "hlt\n"
+      "1:"
+      : "=a"(result)
+      : "0"(static_cast<long>(SYS_clone3)), "D"(&args),
+        "S"(sizeof args), [function] "r"(function), [argument] "r"(argument)
+      : "rcx", "r11", "memory");
+#elif defined(__aarch64__)
+  register long x8 asm("x8") = SYS_clone3;
+  register long x0 asm("x0") = reinterpret_cast<long>(&args);
+  register long x1 asm("x1") = sizeof args;
+  asm volatile(
+      "svc #0\n\t"
+      "cbnz x0, 1f\n\t"
+      "mov x29, xzr\n\t"
+      "mov x0, %[argument]\n\t"
+      "blr %[function]\n\t"
+      "brk #0\n"
+      "1:"
+      : "+r"(x0)
+      : "r"(x8), "r"(x1), [function] "r"(function), [argument] "r"(argument)
+      : "memory");
+  result = x0;
+#endif
+  if (result >= 0) return result;
+  errno = static_cast<int>(-result);
+  return -1;
 }
 
 }  // namespace
 
-Spawner::Spawner() : ignored_{SIGPIPE}, stack_(kStack), shared_(share()) {
+Spawner::Spawner() : ignored_{SIGPIPE}, stack_(kStack) {
   for (int signo = 1; signo < NSIG; ++signo) {
     struct sigaction action {};
     if (signo != SIGPIPE && ::sigaction(signo, nullptr, &action) == 0 &&
@@ -42,11 +75,7 @@ Spawner::Spawner() : ignored_{SIGPIPE}, stack_(kStack), shared_(share()) {
   }
 }
 
-Spawner::~Spawner() {
-  if (shared_ != nullptr) ::munmap(shared_, sizeof(Spawned));
-}
-
-// Runs in the child, on the parent's memory or a copy, while the parent waits: system calls only.
+// Runs in the child, on the parent's memory, while the parent waits: system calls only.
 int Spawner::become(void* argument) {
   const auto& [plan, ignored, result] = *static_cast<Call*>(argument);
   ::setpgid(0, 0);
@@ -78,27 +107,24 @@ int Spawner::become(void* argument) {
   ::_exit(127);
 }
 
-// The only call that does it; without a wrapper in glibc the child needs a stack, so a copy, of its
-// own.
 pid_t Spawner::clone_into(int cgroup, void* call) {
   clone_args args{};
-  args.flags = CLONE_VFORK | CLONE_INTO_CGROUP;
+  args.flags = CLONE_VM | CLONE_VFORK | CLONE_INTO_CGROUP;
   args.exit_signal = SIGCHLD;
+  args.stack = reinterpret_cast<__u64>(stack_.data());
+  args.stack_size = stack_.size();
   args.cgroup = static_cast<__u64>(cgroup);
-  const auto pid = static_cast<pid_t>(::syscall(SYS_clone3, &args, sizeof args));
-  if (pid == 0) ::_exit(become(call));
-  return pid;
+  return static_cast<pid_t>(call_on_clone(args, become, call));
 }
 
 Spawned Spawner::spawn(const SpawnPlan& plan) {
-  Spawned own;
-  Spawned& result = shared_ != nullptr ? (*shared_ = {}) : own;
+  Spawned result;
   Call call{plan, ignored_, result};
   // No handler may run in the child: it would run on our memory.
   sigset_t all, before;
   sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  result.pid = plan.cgroup >= 0 && shared_ != nullptr ? clone_into(plan.cgroup, &call) : -1;
+  result.pid = plan.cgroup >= 0 ? clone_into(plan.cgroup, &call) : -1;
   result.in_cgroup = result.pid > 0;
   if (!result.in_cgroup) {
     void* const top = stack_.data() + stack_.size();

@@ -35,7 +35,7 @@ struct Spawned {
 class Spawner {
  public:
   Spawner();
-  ~Spawner();
+  ~Spawner() = default;
   Spawner(const Spawner&) = delete;
   Spawner& operator=(const Spawner&) = delete;
   /// Returns when the program runs or could not be executed; in that case nothing is left of it.
@@ -47,7 +47,6 @@ class Spawner {
 
   std::vector<int> ignored_;  // handlers go with the exec, ignoring stays
   std::vector<std::byte> stack_;
-  Spawned* const shared_;  // on memory of its own that a child shares
 };
 
 }  // namespace containerpilot::detail
