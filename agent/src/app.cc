@@ -36,6 +36,7 @@ App::App(EpollReactor& reactor, Launcher& launcher, Resolver& resolver, HttpClie
       http_(http),
       bus_(reactor),
       probes_(reactor, launcher, http, resolver),
+      pages_(reactor, [this] { make_documents(); }),
       metrics_(registry_),
       pushed_(registry_),
       sensor_pages_(reactor, documents_),
@@ -53,7 +54,7 @@ App::App(EpollReactor& reactor, Launcher& launcher, Resolver& resolver, HttpClie
                }),
       supervisor_(reactor, launcher, probes_, bus_, environment_, supervisor_hooks()) {}
 
-App::~App() = default;
+App::~App() { pages_.close(); }
 
 // ---- start ----
 
@@ -71,7 +72,7 @@ Status App::start(Plan plan) {
   if (!pre_start_) begin_periodic();
   publish_live_page(documents_);
   publish_health();
-  publish_documents();
+  pages_.run();
   give_back_later();
   return ok();
 }
@@ -102,7 +103,12 @@ Status App::open(const Plan& plan) {
 
 Result<std::unique_ptr<telemetry::MetricsServer>> App::start_server(const TelemetryPlan& plan) {
   auto server = telemetry::MetricsServer::start(
-      plan.server, registry_, documents_, [this] { metrics_.before_scrape(); }, &feed_);
+      plan.server, registry_, documents_,
+      [this](bool scrape) {
+        pages_.refresh();
+        if (scrape) metrics_.before_scrape();
+      },
+      &feed_);
   if (!server) return std::move(server).error().during("cannot start telemetry");
   log_info("telemetry", "telemetry: serving at " + plan.server.listen + ":" +
                             std::to_string(server.value()->port()));
@@ -113,15 +119,11 @@ Result<std::unique_ptr<CatalogLink>> App::start_catalog(const Plan& plan) {
   return CatalogLink::create(reactor_, resolver_, bus_, plan, hostname_,
                              {[this](std::string_view operation, bool good, Duration latency) {
                                 metrics_.on_call(operation, good, latency);
-                                // Beat after good beat shows nothing new.
-                                const bool routine = operation == "update" ||
-                                                     operation == "query" || operation == "wait";
-                                if (std::exchange(last_call_good_, good) && good && routine) return;
-                                changed();
+                                pages_.changed();
                               },
                               [this](const discovery::Change& change) {
                                 metrics_.on_change(change);
-                                changed();
+                                pages_.changed();
                               }});
 }
 
@@ -164,11 +166,11 @@ SupervisorHooks App::supervisor_hooks() {
                                  std::vector<std::string>& environment) {
     catalog_->describe_change(why, since, environment);
   };
-  hooks.started = [this](const JobStatus&) { changed(); };
+  hooks.started = [this](const JobStatus&) { pages_.changed(); };
   hooks.exited = [this](const JobStatus& job, ExitStatus exit, Duration ran) {
     metrics_.on_exit(job, exit, ran);
     if (serves_catalog(job.name)) catalog_->expect_down();
-    changed();
+    pages_.changed();
   };
   hooks.checked = [this](const std::string& job, const ProbeResult& result) {
     metrics_.on_check(job, result);
@@ -178,6 +180,7 @@ SupervisorHooks App::supervisor_hooks() {
     beat_timer_ = Watch();
     self_check_ = Watch();
     catalog_->withdraw_telemetry();
+    pages_.run();  // not ready, from the start of the drain
   };
   hooks.finished = [this](int code, const std::string& why) { on_finished(code, why); };
   return hooks;
@@ -269,7 +272,7 @@ void App::on_event(const Event& event) {
   metrics_.on_event(event);
   if (server_) feed_.publish("event", event_json(event, plan_.secrets));
   if (pre_start_ && event.key == pre_start_succeeded(*pre_start_)) begin_periodic();
-  changed();
+  pages_.changed();
 }
 
 void App::begin_periodic() {

@@ -19,6 +19,7 @@
 #include "containerpilot/telemetry/server.h"
 #include "control_server.h"
 #include "metrics_link.h"
+#include "on_demand.h"
 #include "status.h"
 
 namespace containerpilot::agent {
@@ -65,8 +66,7 @@ class App {
   Status put_metrics(const std::vector<std::pair<std::string, std::string>>& pairs);
   Status job_action(const std::string& job, const std::string& action, const std::string& signal);
   void on_finished(int code, const std::string& why);
-  void changed();
-  void publish_documents();
+  void make_documents();
   void publish_health();
   void give_back_later();
   [[nodiscard]] std::string targets_document() const;
@@ -83,6 +83,7 @@ class App {
   ProbeRunner probes_;
   telemetry::Registry registry_;
   telemetry::Documents documents_;
+  OnDemand pages_;  ///< the documents, and the metrics of jobs and catalog
   telemetry::EventFeed feed_;
   MetricsLink metrics_;
   telemetry::PushedMetrics pushed_;
@@ -98,10 +99,7 @@ class App {
   Supervisor supervisor_;
   Watch events_;
   std::vector<Watch> signals_;
-  Watch beat_timer_, self_check_, publish_timer_, health_timer_, give_back_timer_;
-  Duration publish_cost_{0};
-  TimePoint published_at_{};
-  bool last_call_good_ = true;
+  Watch beat_timer_, self_check_, health_timer_, give_back_timer_;
   bool periodic_ = false;
   bool finishing_ = false;
   int exit_code_ = 0;

@@ -1,6 +1,5 @@
 // What the running agent shows of itself on the telemetry port.
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -14,27 +13,7 @@ namespace {
 constexpr Duration kHealthBeat = 1s;  // /healthz is renewed this often
 constexpr Duration kHealthValid =
     5s;  // and says 503 when the loop has not come round for this long
-constexpr Duration kPublishDelay = 20ms;  // changes in a burst make one document
-constexpr Duration kMaxPublishDelay = 1s;
-// At most such a part of the loop's time goes into documents, while much happens and while little
-// does.
-constexpr int kPublishShare = 100;
-constexpr int kPublishShareAtRest = 1000;
 }  // namespace
-
-void App::changed() {
-  if (!server_ || publish_timer_.active() || finishing_) return;
-  // A thousand jobs make long documents: those come less often.
-  const Duration delay =
-      std::clamp<Duration>(publish_cost_ * kPublishShare, kPublishDelay, kMaxPublishDelay);
-  publish_timer_ = reactor_.after(delay, [this] {
-    publish_timer_ = Watch();
-    const auto start = std::chrono::steady_clock::now();
-    publish_documents();
-    publish_cost_ = std::chrono::steady_clock::now() - start;
-    published_at_ = reactor_.now();
-  });
-}
 
 StatusInput App::status_input() const {
   std::vector<ScalingState> scaling;
@@ -59,7 +38,7 @@ StatusInput App::status_input() const {
           .now_monotonic = reactor_.now()};
 }
 
-void App::publish_documents() {
+void App::make_documents() {
   if (!server_) return;
   const StatusInput input = status_input();
   metrics_.update_jobs(input.jobs);
@@ -92,8 +71,8 @@ void App::publish_health() {
   metrics_.update_loop(reactor_.stats(), launcher_.orphans());
   health_timer_ = reactor_.after(kHealthBeat, [this] { publish_health(); });
   // Ages and sensor values move without any event.
-  const bool moves = !plan_.sensors.empty() || !plan_.watches.empty();
-  if (moves && reactor_.now() - published_at_ >= publish_cost_ * kPublishShareAtRest) changed();
+  if (!plan_.sensors.empty() || !plan_.watches.empty()) pages_.changed();
+  if (!plan_.scaling.empty()) pages_.run();  // a rule may read what would be made for a scrape
 }
 
 std::string App::targets_document() const {

@@ -115,7 +115,7 @@ Result<std::string> App::reload() {
   if (periodic_) set_sensors();
   if (periodic_) beat();
   metrics_.on_reload(true, reactor_.wall_now());
-  publish_documents();
+  pages_.run();
   give_back_later();
   const std::string summary = describe(report) + others;
   log_info("agent", "configuration reloaded: " + summary);
@@ -133,7 +133,7 @@ void App::set_maintenance(bool on) {
   } else if (periodic_) {
     beat();
   }
-  publish_documents();  // who asked for it may look at once
+  pages_.run();  // who asked for it may look at once
 }
 
 void App::put_environment(const std::vector<std::pair<std::string, std::string>>& pairs) {

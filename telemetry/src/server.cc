@@ -124,11 +124,11 @@ class Buffers {
 class CivetServer final : public MetricsServer {
  public:
   CivetServer(const ServerSpec& spec, Registry& registry, Documents& documents,
-              BeforeScrape before_scrape, EventFeed* events)
+              BeforeAnswer before_answer, EventFeed* events)
       : spec_(spec),
         registry_(registry),
         documents_(documents),
-        before_scrape_(std::move(before_scrape)),
+        before_answer_(std::move(before_answer)),
         events_(events),
         metrics_(registry) {}
 
@@ -155,11 +155,12 @@ class CivetServer final : public MetricsServer {
   void answer_document(mg_connection* connection, const Request& request, const Document& document);
   void answer_events(mg_connection* connection, const Request& request);
   [[nodiscard]] bool authorized(const Request& request) const;
+  [[nodiscard]] std::shared_ptr<const Document> find_document(const Request& request) const;
 
   const ServerSpec spec_;
   Registry& registry_;
   Documents& documents_;
-  const BeforeScrape before_scrape_;
+  const BeforeAnswer before_answer_;
   EventFeed* const events_;
   ScrapeMetrics metrics_;
   Buffers buffers_;
@@ -209,6 +210,14 @@ int CivetServer::on_request(mg_connection* connection) {
   return 1;
 }
 
+std::shared_ptr<const Document> CivetServer::find_document(const Request& request) const {
+  std::shared_ptr<const Document> document;
+  if (!request.query.empty()) {
+    document = documents_.find(std::string(request.path) + "?" + std::string(request.query));
+  }
+  return document ? document : documents_.find(request.path);
+}
+
 void CivetServer::answer(mg_connection* connection, const Request& request) {
   if (request.malformed) return refuse(connection, 400, "Bad Request\n");
   if (request.has_body) {
@@ -227,12 +236,7 @@ void CivetServer::answer(mg_connection* connection, const Request& request) {
   const bool scrape = request.path == spec_.metrics_path;
   const bool events = events_ != nullptr && request.path == "/events";
   std::shared_ptr<const Document> document;
-  if (!scrape && !events) {
-    if (!request.query.empty()) {
-      document = documents_.find(std::string(request.path) + "?" + std::string(request.query));
-    }
-    if (!document) document = documents_.find(request.path);
-  }
+  if (!scrape && !events) document = find_document(request);
   const bool probe = request.path == "/healthz" || request.path == "/readyz";
   if (!probe && !(document && document->open) && !authorized(request)) {
     return refuse(connection, 401, "Unauthorized\n", "WWW-Authenticate: Bearer\r\n");
@@ -243,12 +247,16 @@ void CivetServer::answer(mg_connection* connection, const Request& request) {
   }
   if (scrape) return answer_scrape(connection, request);
   if (events) return answer_events(connection, request);
+  if (before_answer_ && request.path != "/healthz") {
+    before_answer_(/*scrape=*/false);
+    if (auto fresh = find_document(request)) document = std::move(fresh);
+  }
   answer_document(connection, request, *document);
 }
 
 void CivetServer::answer_scrape(mg_connection* connection, const Request& request) {
   const auto start = Clock::now();
-  if (before_scrape_) before_scrape_();
+  if (before_answer_) before_answer_(/*scrape=*/true);
   const TextFormat format = choose_format(request.accept);
   std::string body = buffers_.take();
   std::string_view extra = "Vary: Accept, Accept-Encoding\r\n";
@@ -395,10 +403,10 @@ Status CivetServer::listen() {
 Result<std::unique_ptr<MetricsServer>> MetricsServer::start(const ServerSpec& spec,
                                                             Registry& registry,
                                                             Documents& documents,
-                                                            BeforeScrape before_scrape,
+                                                            BeforeAnswer before_answer,
                                                             EventFeed* events) {
   auto server =
-      std::make_unique<CivetServer>(spec, registry, documents, std::move(before_scrape), events);
+      std::make_unique<CivetServer>(spec, registry, documents, std::move(before_answer), events);
   if (auto status = server->listen(); !status) return std::move(status).error();
   return std::unique_ptr<MetricsServer>(std::move(server));
 }

@@ -35,7 +35,12 @@ class Server : public testing::Test {
     if (spec.listen.empty()) spec.listen = "127.0.0.1";
     spec.port = 0;
     auto server = MetricsServer::start(
-        spec, registry_, documents_, [this] { ++scrapes_; }, &events_);
+        spec, registry_, documents_,
+        [this](bool scrape) {
+          if (scrape) ++scrapes_;
+          if (!scrape && refresh_) refresh_();
+        },
+        &events_);
     ASSERT_TRUE(server) << server.error().text();
     server_ = std::move(server).value();
     port_ = server_->port();
@@ -53,6 +58,7 @@ class Server : public testing::Test {
   Documents documents_;
   EventFeed events_;
   std::atomic<int> scrapes_{0};
+  std::function<void()> refresh_;  // set before the server starts
   std::unique_ptr<MetricsServer> server_;
   std::uint16_t port_ = 0;
 };
@@ -128,6 +134,18 @@ TEST_F(Server, ServesDocumentsByTheirExactPath) {
   }
   documents_.withdraw("/status");
   EXPECT_EQ(get(port_, "/status").status, 404);
+}
+
+TEST_F(Server, HasADocumentMadeForWhoeverLooks) {
+  int made = 0;
+  documents_.publish("/status", {.body = "0"});
+  documents_.publish("/healthz", {.body = "fine"});
+  refresh_ = [&] { documents_.publish("/status", {.body = std::to_string(++made)}); };
+  start();
+  EXPECT_EQ(get(port_, "/status").body, "1");
+  EXPECT_EQ(get(port_, "/healthz").body, "fine");  // never waits for the loop
+  EXPECT_EQ(get(port_, "/nothing").status, 404);
+  EXPECT_EQ(get(port_, "/status").body, "2");
 }
 
 TEST_F(Server, SaysSoWhenTheLoopNoLongerPublishes) {

@@ -13,6 +13,6 @@ int main() {
   registry.render(TextFormat::kPrometheus004, text);
   if (text.find("\nqueue_depth 7\n") == std::string::npos) return 1;
   const auto server =
-      MetricsServer::start({.listen = "127.0.0.1", .port = 0}, registry, documents, [] {});
+      MetricsServer::start({.listen = "127.0.0.1", .port = 0}, registry, documents, [](bool) {});
   return server.has_value() && server.value()->port() != 0 ? 0 : 1;
 }

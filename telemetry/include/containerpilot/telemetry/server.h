@@ -74,13 +74,14 @@ class MetricsServer {
  public:
   static constexpr int kWorkers = 16;
   static constexpr int kMaxListeners = 4;  ///< of /events; the next gets 503 with Retry-After
-  /// Before each scrape, on a server thread: brings gauges that are computed on demand up to date.
-  using BeforeScrape = std::function<void()>;
+  /// Before each scrape and each document but /healthz, on a server thread: brings what is made on
+  /// demand up to date. Must come back soon, whatever the loop does.
+  using BeforeAnswer = std::function<void(bool scrape)>;
   /// Everything given must outlive the server. Declares and records the metrics of scrapes.
   /// Errors: kIo (port taken, address not ours), kInvalid (certificate, address).
   static Result<std::unique_ptr<MetricsServer>> start(const ServerSpec& spec, Registry& registry,
                                                       Documents& documents,
-                                                      BeforeScrape before_scrape,
+                                                      BeforeAnswer before_answer,
                                                       EventFeed* events = nullptr);
   MetricsServer() = default;
   MetricsServer(const MetricsServer&) = delete;
