@@ -19,6 +19,12 @@ constexpr Duration kCallTimeout = 5s;
 constexpr Duration kConnectTimeout = 3s;
 constexpr Duration kMinBeatTimeout = 1s;
 
+/// Of a table only the index is of use; a long one costs more than it saves.
+constexpr std::size_t kMaxTable = 64 * 1024;
+
+/// Consul adds up to a sixteenth to a wait, so that its clients do not come back together.
+Duration answer_time(Duration wait) { return wait + wait / 16 + kCallTimeout; }
+
 /// The beginning of a body, fit for one line of a log.
 std::string excerpt(std::string_view body) {
   constexpr std::size_t kShown = 200;
@@ -181,9 +187,7 @@ Watch ConsulCatalog::own_entries(OwnEntriesDone done) {
 Watch ConsulCatalog::query(const Query& query, std::uint64_t index, Duration wait, QueryDone done) {
   const std::string target = health_query_target(query, index, wait);
   HttpRequest request = make_request("GET", target);
-  // Consul itself adds up to a sixteenth to the wait, so that its clients do not come back
-  // together.
-  if (index != 0) request.timeout = wait + wait / 16 + kCallTimeout;
+  if (index != 0) request.timeout = answer_time(wait);
   const auto finish = [this, target, known = query.known,
                        what = "cannot watch '" + query.service + "'",
                        done = std::move(done)](Result<HttpResponse> response) {
@@ -207,6 +211,19 @@ Watch ConsulCatalog::query(const Query& query, std::uint64_t index, Duration wai
     done(Snapshot{new_index, std::move(instances).value(), content});
   };
   return polls_.request(std::move(request), finish);
+}
+
+Watch ConsulCatalog::table_index(Table table, std::uint64_t index, Duration wait, IndexDone done) {
+  const std::string target = table_target(table, index, wait);
+  HttpRequest request = make_request("GET", target);
+  if (index != 0) request.timeout = answer_time(wait);
+  request.max_body = kMaxTable;
+  return polls_.request(
+      std::move(request), [this, target, done = std::move(done)](Result<HttpResponse> response) {
+        auto checked = check(std::move(response), "cannot watch the whole catalog", target);
+        if (!checked) return done(std::move(checked).error());
+        done(index_of(checked.value()));
+      });
 }
 
 }  // namespace containerpilot::discovery

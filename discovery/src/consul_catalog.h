@@ -25,6 +25,7 @@ class ConsulCatalog : public Catalog {
   Watch deregister(const ServiceSpec& service, Done done) override;
   Watch own_entries(OwnEntriesDone done) override;
   Watch query(const Query& query, std::uint64_t index, Duration wait, QueryDone done) override;
+  Watch table_index(Table table, std::uint64_t index, Duration wait, IndexDone done) override;
 
  private:
   HttpRequest make_request(std::string_view method, const std::string& target,

@@ -12,6 +12,12 @@ namespace {
 
 constexpr std::string_view kNotesEnd = " set by containerpilot";
 
+/// Any server may answer a waiting query, it need not ask the leader: the index orders the answers.
+std::string waiting_part(std::uint64_t index, Duration wait) {
+  if (index == 0) return {};
+  return "&stale=&index=" + std::to_string(index) + "&wait=" + to_go_duration(wait);
+}
+
 template <class T>
 Result<T> answer(const JsonDocument& document, T value) {
   if (document.problem()) return Error(*document.problem());
@@ -90,12 +96,14 @@ std::string health_query_target(const Query& query, std::uint64_t index, Duratio
   if (!query.dc.empty()) target += "dc=" + percent_encode(query.dc) + "&";
   target += "passing=1";
   if (!query.tag.empty()) target += "&tag=" + percent_encode(query.tag);
-  if (index != 0) {
-    // Any server may answer a waiting query, it need not ask the leader: the index orders the
-    // answers.
-    target += "&stale=&index=" + std::to_string(index) + "&wait=" + to_go_duration(wait);
-  }
-  return target;
+  return target + waiting_part(index, wait);
+}
+
+std::string table_target(Table table, std::uint64_t index, Duration wait) {
+  std::string_view path = "/v1/health/state/any?filter=Status";
+  if (table == Table::kNodes) path = "/v1/catalog/nodes?filter=Node";
+  if (table == Table::kServices) path = "/v1/catalog/services?filter=ServiceName";
+  return std::string(path) + percent_encode("==\"\"") + waiting_part(index, wait);
 }
 
 Result<std::vector<Instance>> decode_health_service(std::string_view body) {

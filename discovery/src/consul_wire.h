@@ -33,6 +33,8 @@ std::string encode_check_update(Health health, std::string_view output);
 /// Path and query of GET /v1/health/service/<name>; index 0 gives a plain query, others a waiting
 /// one.
 std::string health_query_target(const Query& query, std::uint64_t index, Duration wait);
+/// The same for the index of a table; where Consul can filter (1.5) the answer is empty.
+std::string table_target(Table table, std::uint64_t index, Duration wait);
 /// Percent-encodes what is not unreserved (RFC 3986).
 std::string percent_encode(std::string_view text);
 

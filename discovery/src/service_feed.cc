@@ -57,11 +57,13 @@ bool WaitingPlaces::take(ServiceFeed& feed) {
 
 void WaitingPlaces::leave(ServiceFeed& feed) { std::erase(holders_, &feed); }
 
-ServiceFeed::ServiceFeed(Reactor& reactor, Catalog& catalog, WaitingPlaces& places, Query query,
-                         const CallObserver& observer, OnAnswer on_answer)
+ServiceFeed::ServiceFeed(Reactor& reactor, Catalog& catalog, WaitingPlaces& places,
+                         Overview& overview, Query query, const CallObserver& observer,
+                         OnAnswer on_answer)
     : reactor_(reactor),
       catalog_(catalog),
       places_(places),
+      overview_(overview),
       query_(std::move(query)),
       observer_(observer),
       on_answer_(std::move(on_answer)) {
@@ -77,7 +79,7 @@ void ServiceFeed::stop() {
 }
 
 void ServiceFeed::ask_at(TimePoint when) {
-  timer_ = reactor_.at(when, [this] { ask(); });
+  timer_ = reactor_.at(when, [this] { in_turn_ ? take_turn() : ask(); });
 }
 
 void ServiceFeed::ask() {
@@ -87,9 +89,21 @@ void ServiceFeed::ask() {
   leave_ = std::move(*leave);
   asked_ = reactor_.now();
   asked_index_ = has_place_ ? index_ : 0;
+  overview_then_ = overview_.state();
   waiting_ = asked_index_ != 0;
   call_ = catalog_.query(query_, asked_index_, kWait,
                          [this](Result<Snapshot> answer) { hear(std::move(answer)); });
+}
+
+/// Without a place: asks, unless nothing at all has changed since it did the last time.
+void ServiceFeed::take_turn() {
+  has_place_ = places_.take(*this);
+  const bool same = query_.dc.empty() && catalog_.availability().up() && overview_then_ &&
+                    overview_.state() == overview_then_;
+  if (has_place_ || !same) return ask();
+  overview_.need();
+  ask_at(on_grid(reactor_.now() + Watcher::kPollInterval));
+  on_answer_(last_);
 }
 
 void ServiceFeed::chance() {
@@ -99,6 +113,7 @@ void ServiceFeed::chance() {
 void ServiceFeed::ask_again() {
   if (wants_chance_) return;
   index_ = 0;
+  overview_then_.reset();
   waiting_ = false;
   call_ = Watch();
   leave_ = Availability::Call();
@@ -124,9 +139,13 @@ TimePoint ServiceFeed::next_question(const Snapshot& snapshot, bool changed) {
   index_ = snapshot.index;
   // No index at all, or the same one early: this catalog does not hold answers back.
   holds_back_ = index_ != 0 && (index_ != asked_index_ || now - asked_ >= kWait / 2);
-  if (!holds_back_) return asked_ + interval_;
+  if (!holds_back_) {
+    in_turn_ = false;
+    return asked_ + interval_;
+  }
   has_place_ = places_.take(*this);
   if (!has_place_) {
+    overview_.need();
     // All began together; from the second question on they are spread over the interval.
     return on_grid(asked_ + (std::exchange(in_turn_, true) ? Watcher::kPollInterval
                                                            : random_below(Watcher::kPollInterval)));
@@ -148,6 +167,7 @@ void ServiceFeed::hear(Result<Snapshot> answer) {
   }
   if (!answer) {
     index_ = 0;
+    overview_then_.reset();
     // In an outage the catalog's availability says when; an answer that is none is this feed's own.
     const Errc code = answer.error().code();
     const bool outage = code == Errc::kUnavailable || code == Errc::kTimeout || code == Errc::kIo;

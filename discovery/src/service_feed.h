@@ -7,6 +7,7 @@
 #include "containerpilot/discovery/backoff.h"
 #include "containerpilot/discovery/catalog.h"
 #include "feed.h"
+#include "overview.h"
 
 namespace containerpilot::discovery {
 
@@ -34,8 +35,8 @@ class WaitingPlaces {
 class ServiceFeed : public Feed {
  public:
   /// `observer` is told of each call; it may be empty, and change.
-  ServiceFeed(Reactor& reactor, Catalog& catalog, WaitingPlaces& places, Query query,
-              const CallObserver& observer, OnAnswer on_answer);
+  ServiceFeed(Reactor& reactor, Catalog& catalog, WaitingPlaces& places, Overview& overview,
+              Query query, const CallObserver& observer, OnAnswer on_answer);
   void set_interval(Duration interval) override { interval_ = interval; }
   void stop() override;
   void chance() override;
@@ -48,6 +49,7 @@ class ServiceFeed : public Feed {
 
  private:
   void ask();
+  void take_turn();
   void hear(Result<Snapshot> answer);
   [[nodiscard]] TimePoint next_question(const Snapshot& snapshot, bool changed);
   void ask_at(TimePoint when);
@@ -55,6 +57,7 @@ class ServiceFeed : public Feed {
   Reactor& reactor_;
   Catalog& catalog_;
   WaitingPlaces& places_;
+  Overview& overview_;
   Query query_;
   const CallObserver& observer_;
   OnAnswer on_answer_;
@@ -64,7 +67,8 @@ class ServiceFeed : public Feed {
   bool waiting_ = false;    ///< a query is held back at the catalog
   bool holds_back_ = true;  ///< the catalog knows how to
   bool has_place_ = false;
-  bool in_turn_ = false;  ///< asked once per interval, at a moment of its own
+  bool in_turn_ = false;                        ///< asked once per interval, at a moment of its own
+  std::optional<std::uint64_t> overview_then_;  ///< when this was asked last
   bool wants_chance_ = false;
   bool answered_ = false;
   unsigned noise_ = 0;  ///< answers in a row that came for nothing

@@ -58,7 +58,8 @@ class Watcher::Impl {
         catalog_(catalog),
         resolver_(resolver),
         on_change_(std::move(on_change)),
-        places_(catalog) {
+        places_(catalog),
+        overview_(reactor, catalog, observer_) {
     if (catalog == nullptr) return;
     outages_seen_ = catalog->availability().outages();
     chance_ = catalog->availability().on_chance([this] { chance(); });
@@ -100,6 +101,7 @@ class Watcher::Impl {
   Resolver& resolver_;
   OnChange on_change_;
   WaitingPlaces places_;
+  Overview overview_;
   std::map<Key, Source> sources_;
   std::vector<std::shared_ptr<Entry>> entries_;
   std::size_t turn_ = 0;  ///< which feed is first to get a chance
@@ -174,14 +176,17 @@ std::shared_ptr<Feed> Watcher::Impl::make_feed(const Key& key) {
   if (!key.dns.empty()) {
     return std::make_shared<DnsFeed>(reactor_, resolver_, key.dns, key.port, on_answer);
   }
-  return std::make_shared<ServiceFeed>(reactor_, *catalog_, places_,
+  return std::make_shared<ServiceFeed>(reactor_, *catalog_, places_, overview_,
                                        Query{key.service, key.dc, key.tag}, observer_, on_answer);
 }
 
 void Watcher::Impl::chance() {
   const Availability& availability = catalog_->availability();
   const bool back = availability.up() && outages_seen_ != availability.outages();
-  if (back) outages_seen_ = availability.outages();
+  if (back) {
+    outages_seen_ = availability.outages();
+    overview_.start_over();
+  }
   std::vector<std::shared_ptr<Feed>> feeds;
   for (const auto& [key, source] : sources_) feeds.push_back(source.feed);
   if (feeds.empty()) return;

@@ -110,6 +110,8 @@ class Consul:
             status = 200
             if call.path.startswith("/v1/health/service/"):
                 body = self._health(call)
+            elif call.path in ("/v1/catalog/nodes", "/v1/catalog/services", "/v1/health/state/any"):
+                self._wait(call)
             elif call.path == "/v1/agent/self":
                 body = json.dumps({"Config": {"Datacenter": "dc1", "NodeName": "stand-in"}}).encode()
         try:
@@ -122,12 +124,16 @@ class Consul:
         except OSError:
             pass  # the agent hung up, as it may
 
-    def _health(self, call):
-        name = call.path.removeprefix("/v1/health/service/")
+    def _wait(self, call):
         known = int(call.query.get("index") or 0)
         with self._changed:
             if known:
                 self._changed.wait_for(lambda: self.index != known, timeout=60)
+
+    def _health(self, call):
+        name = call.path.removeprefix("/v1/health/service/")
+        self._wait(call)
+        with self._changed:
             instances = self.services.get(name, [])
         return json.dumps([
             {"Node": {"Node": "stand-in", "Address": address},

@@ -33,6 +33,10 @@ class FakeCatalog : public Catalog {
     Duration wait;
     TimePoint at;
   };
+  struct AskedTable {
+    Table table;
+    std::uint64_t index;
+  };
 
   explicit FakeCatalog(test::SimReactor& loop) : Catalog(loop, "the fake catalog"), loop_(loop) {}
 
@@ -47,21 +51,25 @@ class FakeCatalog : public Catalog {
   bool indexed = true;                   ///< answers have an index
   bool holds_back = true;                ///< and waiting queries wait
   bool knows_answers = false;            ///< they have a fingerprint; a known one is not repeated
+  bool has_tables = false;               ///< it tells the index of a whole table
   std::size_t places = 48;
 
   // What happened.
   std::map<std::string, Stored> stored;
   std::vector<std::string> log;
   std::vector<Asked> asked;
+  std::vector<AskedTable> asked_tables;
   std::size_t most_under_way = 0;
 
   [[nodiscard]] long count(const std::string& line) const {
     return std::count(log.begin(), log.end(), line);
   }
   [[nodiscard]] std::size_t waiting() const { return waiting_.size(); }
+  [[nodiscard]] std::size_t waiting_for_tables() const { return tables_.size(); }
   void forget_log() {
     log.clear();
     asked.clear();
+    asked_tables.clear();
   }
 
   /// The healthy instances of a service are from now on these.
@@ -81,11 +89,17 @@ class FakeCatalog : public Catalog {
     drop_waiting();
   }
   void drop_waiting() {
-    auto waiting = std::exchange(waiting_, {});
-    for (auto& [id, w] : waiting) {
-      end(id,
-          [done = w.done] { done(Error(Errc::kUnavailable, "cannot watch: connection reset")); });
-    }
+    const Error reset(Errc::kUnavailable, "cannot watch: connection reset");
+    for (auto& [id, w] : std::exchange(waiting_, {}))
+      end(id, [done = w.done, reset] { done(reset); });
+    for (auto& [id, done] : std::exchange(tables_, {}))
+      end(id, [done = done, reset] { done(reset); });
+  }
+
+  /// Answers that are held back never come: the network lost the connections and tells nobody.
+  void lose_waiting() {
+    for (const auto& [id, waiting] : std::exchange(waiting_, {})) timers_.erase(id);
+    for (const auto& [id, done] : std::exchange(tables_, {})) timers_.erase(id);
   }
 
   [[nodiscard]] std::size_t max_waiting_queries() const override { return places; }
@@ -163,6 +177,24 @@ class FakeCatalog : public Catalog {
     });
   }
 
+  Watch table_index(Table table, std::uint64_t index, Duration wait, IndexDone done) override {
+    asked_tables.push_back({table, index});
+    if (!has_tables || trouble) {
+      return call([done = std::move(done)] { done(Error(Errc::kNotFound, "no such path")); });
+    }
+    if (index == 0 || index < index_) return call([this, done = std::move(done)] { done(index_); });
+    const std::uint64_t id = next_++;
+    tables_[id] = done;
+    timers_[id] = loop_.after(wait, [this, id, done] {
+      tables_.erase(id);
+      done(index_);
+    });
+    return Watch([this, id] {
+      tables_.erase(id);
+      timers_.erase(id);
+    });
+  }
+
  private:
   struct Waiting {
     std::string service;
@@ -188,6 +220,8 @@ class FakeCatalog : public Catalog {
       waiting_.erase(id);
       end(id, [this, service, done] { done(snapshot(service)); });
     }
+    for (auto& [id, done] : std::exchange(tables_, {}))
+      end(id, [this, done = done] { done(index_); });
   }
   void end(std::uint64_t id, std::function<void()> fn) {
     timers_[id] = loop_.after(latency, std::move(fn));
@@ -208,6 +242,7 @@ class FakeCatalog : public Catalog {
   test::SimReactor& loop_;
   std::map<std::string, std::pair<std::uint64_t, std::vector<Instance>>> services_;
   std::map<std::uint64_t, Waiting> waiting_;
+  std::map<std::uint64_t, IndexDone> tables_;
   std::map<std::uint64_t, Watch> timers_;
   std::uint64_t index_ = 10;
   std::uint64_t next_ = 1;

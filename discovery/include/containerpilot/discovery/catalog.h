@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -36,13 +37,17 @@ struct Snapshot {
 struct OwnEntry {
   ServiceSpec service;  ///< id, name, address, port, tags, meta, enable_tag_override
   bool has_check = true;
-  bool keeps_meta = true;  ///< false: this catalog drops it (Consul before 1.0.7)
-  bool expired = false;    ///< made by this program, and nobody keeps it alive any more
+  bool keeps_meta = true;             ///< false: this catalog drops it (Consul before 1.0.7)
+  bool expired = false;               ///< made by this program, and nobody keeps it alive any more
 };
 
+/// What the answers to queries are made from.
+enum class Table : std::uint8_t { kNodes, kServices, kChecks };
+inline constexpr std::array kTables = {Table::kNodes, Table::kServices, Table::kChecks};
+
 /// Told of each finished call: the operation ("register", "update", "deregister", "list"; "query"
-/// for a question answered at once, "wait" for one that the catalog may hold back), its result and
-/// the time it took.
+/// for a question answered at once, "wait" for one that the catalog may hold back, "overview" for
+/// one about a whole table), its result and the time it took.
 using CallObserver = std::function<void(std::string_view operation, bool ok, Duration latency)>;
 
 /// A catalog's wire protocol, one call each. No retries: Registrar and Watcher have those. Loop
@@ -54,6 +59,7 @@ class Catalog {
   using Done = std::function<void(Status)>;
   using OwnEntriesDone = std::function<void(Result<std::vector<OwnEntry>>)>;
   using QueryDone = std::function<void(Result<Snapshot>)>;
+  using IndexDone = std::function<void(Result<std::uint64_t>)>;
 
   /// `name` is for people and logs: "consul at 127.0.0.1:8500".
   Catalog(Reactor& reactor, std::string name)
@@ -80,11 +86,20 @@ class Catalog {
   /// Healthy instances of a service. index 0 answers at once; else when something changed or after
   /// `wait`. Errors: also kInternal (it answers, only that it cannot tell this now).
   virtual Watch query(const Query& query, std::uint64_t index, Duration wait, QueryDone done) = 0;
+  /// The index of the last change in a whole table of the catalog's own datacenter; waits as
+  /// query() does. A catalog that lets any number of queries wait need not tell, and then never
+  /// answers.
+  virtual Watch table_index(Table table, std::uint64_t index, Duration wait, IndexDone done);
 
  private:
   std::string name_;
   Availability availability_;
 };
+
+inline Watch Catalog::table_index(Table /*table*/, std::uint64_t /*index*/, Duration /*wait*/,
+                                  IndexDone /*done*/) {
+  return {};
+}
 
 /// Talks to what `spec` names: Consul, etcd, or the embedded catalog at spec.embedded.listen (put
 /// the real address there once it is started). `calls` and `polls` are separate connection pools,
