@@ -191,6 +191,7 @@ std::vector<OwnEntry> merge_own_entries(std::vector<OwnEntry> entries,
     entry.expired = it->second->status == "critical" &&
                     it->second->output.starts_with("TTL expired") &&
                     it->second->notes.ends_with(kNotesEnd);
+    entry.health = parse_health(it->second->status);
   }
   return entries;
 }

@@ -151,6 +151,11 @@ std::string_view Entry::compare(const OwnEntry* actual, TimePoint now) {
     described = false;
     return "it was altered";
   }
+  // Only for the worse: better again is what the next beat says, if there is one.
+  if (told && actual->health && *actual->health < *health) {
+    told = false;
+    return "it was said to be better than it is";
+  }
   return "";
 }
 

@@ -18,6 +18,10 @@ std::string clean_prefix(std::string prefix) {
   if (!prefix.starts_with('/')) prefix.insert(0, "/");
   return prefix;
 }
+
+Error cannot_read(std::string_view path, const std::string& what, Error error) {
+  return std::move(error).during(what + ": cannot read the answer of " + std::string(path));
+}
 }  // namespace
 
 EtcdCatalog::EtcdCatalog(Reactor& reactor, const EtcdSpec& spec, std::string name,
@@ -43,9 +47,7 @@ Watch EtcdCatalog::put(const ServiceSpec& service, Done done) {
        done = std::move(done)](Result<std::string> body) {
         if (!body) return done(std::move(body).error().during(what));
         auto lease = decode_lease_grant(body.value());
-        if (!lease)
-          return done(
-              std::move(lease).error().during(what + ": cannot read the answer of /lease/grant"));
+        if (!lease) return done(cannot_read("/lease/grant", what, std::move(lease).error()));
         const auto alive = weak.lock();
         if (!alive) return;
         const std::uint64_t id = lease.value();
@@ -54,6 +56,8 @@ Watch EtcdCatalog::put(const ServiceSpec& service, Done done) {
             encode_put(etcd_key(prefix_, service.name, service.id), encode_etcd_value(service), id),
             [this, service, what, id, done](Result<std::string> answer) {
               if (!answer) return done(std::move(answer).error().during(what));
+              if (Status read = decode_done(answer.value()); !read)
+                return done(cannot_read("/kv/put", what, std::move(read).error()));
               entries_[service.id] = {service, id};
               done(ok());
             });
@@ -69,17 +73,16 @@ Watch EtcdCatalog::update(const ServiceSpec& service, Health health, const std::
     return take_out(service, "cannot take the critical '" + service.id + "' out", std::move(done));
   }
   if (lease == 0) return put(service, std::move(done));  // better again
-  return client_.call("/lease/keepalive", encode_lease(lease),
-                      [id = service.id, done = std::move(done)](Result<std::string> body) {
-                        const std::string what = "cannot update '" + id + "'";
-                        if (!body) return done(std::move(body).error().during(what));
-                        auto ttl = decode_keepalive(body.value());
-                        if (!ttl)
-                          return done(std::move(ttl).error().during(
-                              what + ": cannot read the answer of /lease/keepalive"));
-                        if (ttl.value() > 0) return done(ok());
-                        done(Error(Errc::kNotFound, what + ": its lease is gone from etcd"));
-                      });
+  return client_.call(
+      "/lease/keepalive", encode_lease(lease),
+      [id = service.id, done = std::move(done)](Result<std::string> body) {
+        const std::string what = "cannot update '" + id + "'";
+        if (!body) return done(std::move(body).error().during(what));
+        auto ttl = decode_keepalive(body.value());
+        if (!ttl) return done(cannot_read("/lease/keepalive", what, std::move(ttl).error()));
+        if (ttl.value() > 0) return done(ok());
+        done(Error(Errc::kNotFound, what + ": its lease is gone from etcd"));
+      });
 }
 
 Watch EtcdCatalog::take_out(const ServiceSpec& service, std::string what, Done done) {
@@ -88,6 +91,8 @@ Watch EtcdCatalog::take_out(const ServiceSpec& service, std::string what, Done d
       "/kv/deleterange", encode_delete(etcd_key(prefix_, service.name, service.id)),
       [this, service, what = std::move(what), done = std::move(done)](Result<std::string> body) {
         if (!body) return done(std::move(body).error().during(what));
+        if (Status read = decode_done(body.value()); !read)
+          return done(cannot_read("/kv/deleterange", what, std::move(read).error()));
         entries_[service.id] = {service, 0};
         done(ok());
       });
@@ -111,13 +116,7 @@ struct EtcdCatalog::Listing {
 Watch EtcdCatalog::own_entries(OwnEntriesDone done) {
   const auto listing = std::make_shared<Listing>();
   listing->done = std::move(done);
-  for (const auto& [id, entry] : entries_) {
-    if (entry.lease == 0) {
-      listing->found.push_back({entry.spec});  // rightly not there
-    } else {
-      listing->left.push_back(entry.spec);
-    }
-  }
+  for (const auto& [id, entry] : entries_) listing->left.push_back(entry.spec);
   list_more(listing);
   return Watch([listing] { listing->step = Watch(); });
 }
@@ -136,7 +135,7 @@ void EtcdCatalog::list_more(const std::shared_ptr<Listing>& listing) {
   if (keys.empty()) keys.push_back(prefix_);
   listing->step = client_.call(
       "/kv/txn", encode_get_all(keys),
-      [this, listing, wanted = std::move(wanted)](Result<std::string> body) {
+      [this, listing, wanted = std::move(wanted)](Result<std::string> body) mutable {
         if (!body) return listing->done(std::move(body).error().during("cannot read own entries"));
         const auto pairs = decode_get_all(body.value());
         if (!pairs) {
@@ -147,11 +146,18 @@ void EtcdCatalog::list_more(const std::shared_ptr<Listing>& listing) {
           const auto value = decode_etcd_value(pair.value);
           if (it == wanted.end() || !value) continue;  // spoilt: to be put right like a missing one
           OwnEntry entry{it->second};  // what etcd does not keep counts as it should be
+          entry.health = Health::kPassing;
           entry.service.name = value.value().name;
           entry.service.address = value.value().address;
           entry.service.port = value.value().port;
           entry.service.tags = value.value().tags;
           listing->found.push_back(std::move(entry));
+          wanted.erase(it);
+        }
+        for (const auto& [key, spec] : wanted) {
+          const auto known = entries_.find(spec.id);
+          const bool away = known != entries_.end() && known->second.lease == 0;
+          if (away) listing->found.push_back({spec});  // rightly not there
         }
         if (!listing->left.empty()) return list_more(listing);
         listing->done(std::move(listing->found));

@@ -191,6 +191,14 @@ Result<std::uint64_t> decode_keepalive(std::string_view body) {
   return answer(document, ttl);
 }
 
+Status decode_done(std::string_view body) {
+  JsonDocument document(body);
+  const JsonNode root(document);
+  static_cast<void>(root.expect_object() && root.member("header").expect_object());
+  if (document.problem()) return Error(*document.problem());
+  return ok();
+}
+
 Result<std::string> decode_token(std::string_view body) {
   JsonDocument document(body);
   const JsonNode root(document);

@@ -44,6 +44,8 @@ Result<std::uint64_t> decode_lease_grant(std::string_view body);
 /// Seconds the lease still lives; 0: there is no such lease (any more).
 Result<std::uint64_t> decode_keepalive(std::string_view body);
 Result<std::string> decode_token(std::string_view body);
+/// Of a put or a delete: that it was etcd who answered, and that it is done.
+Status decode_done(std::string_view body);
 
 struct EtcdPair {
   std::string key, value;

@@ -41,6 +41,7 @@ void consul(std::string_view body) {
 void etcd(std::string_view body) {
   static_cast<void>(understood(decode_lease_grant(body)));
   static_cast<void>(understood(decode_keepalive(body)));
+  static_cast<void>(understood(decode_done(body)));
   static_cast<void>(understood(decode_token(body)));
   static_cast<void>(understood(decode_range(body)));
   static_cast<void>(understood(decode_get_all(body)));

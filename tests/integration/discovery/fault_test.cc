@@ -138,15 +138,19 @@ TEST(CatalogFaults, LeaveEtcdTrueInTheEnd) {
   }
   proxy.set(FaultProxy::Fault::kNone);
   // What the watches see came through etcd: so it has every entry as it should be.
-  const auto true_again = [&] {
+  const auto wrong = [&] {
+    std::string text;
     const auto states = watcher.states();
     for (std::size_t i = 0; i < kServices; ++i) {
-      if (states[i].instances.size() != (health[i] == Health::kCritical ? 0u : 1u)) return false;
-      if (!states[i].last_error.empty()) return false;
+      const std::size_t wanted = health[i] == Health::kCritical ? 0 : 1;
+      if (states[i].instances.size() == wanted && states[i].last_error.empty()) continue;
+      text += states[i].watch.name + " has " + std::to_string(states[i].instances.size()) +
+              " instances, not " + std::to_string(wanted) + "; " + states[i].last_error + "\n";
     }
-    return true;
+    return text;
   };
-  EXPECT_TRUE(house.poll_until(true_again, Registrar::kCompareInterval + 15s));
+  EXPECT_TRUE(house.poll_until([&] { return wrong().empty(); }, Registrar::kCompareInterval + 15s))
+      << wrong();
 }
 
 }  // namespace

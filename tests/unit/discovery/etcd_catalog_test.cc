@@ -121,16 +121,42 @@ TEST_F(EtcdCatalogTest, ACriticalEntryIsTakenOutAndComesBack) {
   make();
   register_web();
   call = catalog->update(web(), Health::kCritical, "no", keep());
-  calls.answer(calls.last("POST", "/v3/kv/deleterange"), 200, "{}");
+  calls.answer(calls.last("POST", "/v3/kv/deleterange"), 200, R"({"header":{}})");
   EXPECT_TRUE(result.value());
   std::optional<Result<std::vector<OwnEntry>>> entries;
   const Watch list = catalog->own_entries([&](auto e) { entries.emplace(std::move(e)); });
-  calls.answer(calls.last("POST", "/v3/kv/txn"), 200, "{}");
+  calls.answer(calls.last("POST", "/v3/kv/txn"), 200, R"({"header":{}})");
   EXPECT_EQ(entries->value().size(), 1u);  // as it should be: away
   call = catalog->update(web(), Health::kPassing, "ok", keep());
   calls.answer(calls.last("POST", "/v3/lease/grant"), 200, R"({"ID":"78","TTL":"10"})");
-  calls.answer(calls.last("POST", "/v3/kv/put"), 200, "{}");
+  calls.answer(calls.last("POST", "/v3/kv/put"), 200, R"({"header":{}})");
   EXPECT_TRUE(result.value());
+}
+
+TEST_F(EtcdCatalogTest, FindsACriticalEntryThatIsStillThere) {
+  make();
+  register_web();
+  call = catalog->update(web(), Health::kCritical, "no", keep());
+  calls.answer(calls.last("POST", "/v3/kv/deleterange"), 200, R"({"header":{}})");
+  std::optional<Result<std::vector<OwnEntry>>> entries;
+  const Watch list = catalog->own_entries([&](auto e) { entries.emplace(std::move(e)); });
+  calls.answer(calls.last("POST", "/v3/kv/txn"), 200,
+               R"({"responses":[{"response_range":{"kvs":[)" + pair("web-h", 80) + "]}}]}");
+  ASSERT_EQ(entries->value().size(), 1u);
+  EXPECT_EQ(entries->value()[0].health, Health::kPassing);
+}
+
+TEST_F(EtcdCatalogTest, AnAnswerOfSomebodyElseIsNoSuccess) {
+  make();
+  call = catalog->deregister(web(), keep());
+  calls.answer(calls.last("POST", "/v3/kv/deleterange"), 200, R"([{"Service":7}])");
+  ASSERT_FALSE(result.value());
+  EXPECT_THAT(result.value().error().text(), HasSubstr("/kv/deleterange"));
+  call = catalog->register_service(web(), Health::kPassing, keep());
+  calls.answer(calls.last("POST", "/v3/lease/grant"), 200, R"({"ID":"77","TTL":"10"})");
+  calls.answer(calls.last("POST", "/v3/kv/put"), 200, "{}");
+  ASSERT_FALSE(result.value());
+  EXPECT_THAT(result.value().error().text(), HasSubstr("/header"));
 }
 
 TEST_F(EtcdCatalogTest, ReadsOwnEntriesByTheirKeys) {
@@ -155,7 +181,7 @@ TEST_F(EtcdCatalogTest, TriesTheNextEndpoint) {
   call = catalog->deregister(web(), keep());
   calls.fail(calls.last("POST", "/v3/kv/deleterange"), Error(Errc::kUnavailable, "cannot connect"));
   EXPECT_EQ(calls.calls().back().request.url, "http://two:2379/v3/kv/deleterange");
-  calls.answer(calls.last("POST", "/v3/kv/deleterange"), 200, "{}");
+  calls.answer(calls.last("POST", "/v3/kv/deleterange"), 200, R"({"header":{}})");
   EXPECT_TRUE(result.value());
   call = catalog->deregister(web(), keep());
   EXPECT_EQ(calls.calls().back().request.url,
@@ -177,7 +203,7 @@ TEST_F(EtcdCatalogTest, FindsTheVersionOfOlderServers) {
   call = catalog->deregister(web(), keep());
   calls.answer(calls.last("POST", "/v3/kv/deleterange"), 404, "404 page not found\n");
   calls.answer(calls.last("POST", "/v3beta/kv/deleterange"), 404, "Not Found\n");
-  calls.answer(calls.last("POST", "/v3alpha/kv/deleterange"), 200, "{}");
+  calls.answer(calls.last("POST", "/v3alpha/kv/deleterange"), 200, R"({"header":{}})");
   EXPECT_TRUE(result.value());
 }
 
@@ -200,7 +226,7 @@ TEST_F(EtcdCatalogTest, LogsInAndAgainWhenTheTokenIsTooOld) {
   calls.answer(login, 200, R"({"token":"T1"})");
   auto& first = calls.last("POST", "/v3/kv/deleterange");
   EXPECT_EQ(*find_header(first.request.headers, "Authorization"), "T1");
-  calls.answer(first, 200, "{}");
+  calls.answer(first, 200, R"({"header":{}})");
   EXPECT_TRUE(result.value());
 
   call = catalog->deregister(web(), keep());
@@ -208,7 +234,7 @@ TEST_F(EtcdCatalogTest, LogsInAndAgainWhenTheTokenIsTooOld) {
                R"({"message":"etcdserver: invalid auth token","code":16})");
   calls.answer(calls.last("POST", "/v3/auth/authenticate"), 200, R"({"token":"T2"})");
   EXPECT_EQ(*find_header(calls.calls().back().request.headers, "Authorization"), "T2");
-  calls.answer(calls.last("POST", "/v3/kv/deleterange"), 200, "{}");
+  calls.answer(calls.last("POST", "/v3/kv/deleterange"), 200, R"({"header":{}})");
   EXPECT_TRUE(result.value());
 }
 
@@ -288,7 +314,7 @@ TEST_F(EtcdCatalogTest, TheStreamFollowsTheCallsToAnotherEndpoint) {
   call = catalog->query({"web", "", ""}, snapshot_index, 60s, keep_snapshot());
   const Watch other = catalog->deregister(web(), keep());
   calls.fail(calls.last("POST", "/v3/kv/deleterange"), Error(Errc::kTimeout, "no answer"));
-  calls.answer(calls.last("POST", "/v3/kv/deleterange"), 200, "{}");
+  calls.answer(calls.last("POST", "/v3/kv/deleterange"), 200, R"({"header":{}})");
   answer_pulses();
   loop.advance(21s);
   calls.answer(calls.last("POST", "/v3/kv/range"), 200, range(pair("web-2", 80)));

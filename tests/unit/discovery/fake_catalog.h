@@ -144,7 +144,7 @@ class FakeCatalog : public Catalog {
       if (list_trouble) return done(Error(*list_trouble));
       std::vector<OwnEntry> entries;
       for (const auto& [id, s] : stored)
-        entries.push_back({s.spec, s.has_check, s.keeps_meta, s.expired});
+        entries.push_back({s.spec, s.has_check, s.keeps_meta, s.expired, s.health});
       done(std::move(entries));
     });
   }

@@ -251,6 +251,29 @@ TEST_F(RegistrarTest, RegistersAgainWhenTheCheckIsMissing) {
   EXPECT_TRUE(catalog.stored.at("web-h").has_check);
 }
 
+TEST_F(RegistrarTest, TellsAgainOfIllHealthThatNobodyHeard) {
+  registrar.add(service("web"));
+  registrar.report("web-h", Health::kPassing, "");
+  loop.advance(1s);
+  registrar.report("web-h", Health::kCritical, "broken");
+  loop.advance(1s);
+  catalog.stored["web-h"].health = Health::kPassing;  // a proxy said "done" and did nothing
+  loop.advance(Registrar::kCompareInterval);
+  EXPECT_EQ(catalog.stored["web-h"].health, Health::kCritical);
+  EXPECT_EQ(catalog.stored["web-h"].output, "broken");
+}
+
+/// A check that hangs reports nothing: the catalog says so by the TTL, and must not be talked out
+/// of it.
+TEST_F(RegistrarTest, DoesNotRepeatGoodHealthThatIsNotNew) {
+  registrar.add(service("web"));
+  registrar.report("web-h", Health::kPassing, "");
+  loop.advance(1s);
+  catalog.stored["web-h"].health = Health::kCritical;
+  loop.advance(Registrar::kCompareInterval + 1s);
+  EXPECT_EQ(catalog.stored["web-h"].health, Health::kCritical);
+}
+
 TEST_F(RegistrarTest, RegistersAChangedDescription) {
   register_web();
   ServiceSpec spec = service("web");

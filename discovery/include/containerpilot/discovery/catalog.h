@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,6 +40,7 @@ struct OwnEntry {
   bool has_check = true;
   bool keeps_meta = true;             ///< false: this catalog drops it (Consul before 1.0.7)
   bool expired = false;               ///< made by this program, and nobody keeps it alive any more
+  std::optional<Health> health = {};  ///< what it was last told, as far as the catalog tells
 };
 
 /// What the answers to queries are made from.
