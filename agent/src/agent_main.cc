@@ -19,6 +19,7 @@
 #include "containerpilot/discovery/embedded_catalog.h"
 #include "containerpilot/supervisor/log.h"
 #include "control_client.h"
+#include "give_back.h"
 #include "old_words.h"
 
 namespace containerpilot::agent {
@@ -167,6 +168,7 @@ void log_plan(const LoadResult& loaded, const LoadOptions& options) {
 }
 
 int run_agent(const CommandLine& line, LoadOptions options, Environment environment) {
+  give_back_long_blocks();
   const std::vector<ConfigSource> sources = config_sources(line.configs);
   LoadResult loaded = load_config(sources, options);
   if (const int code = print_problems(loaded); code != 0) {

@@ -60,7 +60,7 @@ App::~App() { pages_.close(); }
 
 Status App::start(Plan plan) {
   set_environment(plan);
-  declare_metrics(plan);  // before the first scrape can come
+  declare_metrics(take_metrics(plan));  // before the first scrape can come
   if (Status status = open(plan); !status) return status;
   plan_ = std::move(plan);
   pre_start_ = plan_.pre_start;
@@ -214,9 +214,13 @@ void App::set_environment(const Plan& plan) {
   for (const auto& [name, value] : plan.environment) environment_.set(name, value);
 }
 
-void App::declare_metrics(const Plan& plan) {
-  static const std::vector<telemetry::MetricSpec> none;
-  if (const Status status = pushed_.set(plan.telemetry ? plan.telemetry->metrics : none); !status)
+std::vector<telemetry::MetricSpec> App::take_metrics(Plan& plan) {
+  return plan.telemetry ? std::exchange(plan.telemetry->metrics, {})
+                        : std::vector<telemetry::MetricSpec>();
+}
+
+void App::declare_metrics(const std::vector<telemetry::MetricSpec>& metrics) {
+  if (const Status status = pushed_.set(metrics); !status)
     log_error("telemetry", status.error().text());
 }
 

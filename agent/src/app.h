@@ -58,7 +58,9 @@ class App {
   void begin_periodic();
   void beat();
   void set_environment(const Plan& plan);
-  void declare_metrics(const Plan& plan);
+  /// Declared they are the registry's; a hundred thousand of them need not be kept twice.
+  static std::vector<telemetry::MetricSpec> take_metrics(Plan& plan);
+  void declare_metrics(const std::vector<telemetry::MetricSpec>& metrics);
   void set_sensors();
   Result<std::string> reload();
   void set_maintenance(bool on);

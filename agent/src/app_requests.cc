@@ -11,16 +11,17 @@ namespace containerpilot::agent {
 namespace {
 
 /// "; watches and sensors changed": what else than jobs a reload changes.
-std::string other_changes(const Plan& before, const Plan& after) {
+std::string other_changes(const Plan& before, const Plan& after, bool metrics_changed) {
   std::vector<std::string> blocks;
-  const auto compare = [&blocks](const char* name, const auto& a, const auto& b) {
-    if (!(a == b)) blocks.emplace_back(name);
+  const auto compare = [&blocks](const char* name, const auto& a, const auto& b,
+                                 bool differs = false) {
+    if (differs || !(a == b)) blocks.emplace_back(name);
   };
   compare("catalog", before.catalog, after.catalog);
   compare("watches", before.watches, after.watches);
   compare("sensors", before.sensors, after.sensors);
   compare("scaling", before.scaling, after.scaling);
-  compare("telemetry", before.telemetry, after.telemetry);
+  compare("telemetry", before.telemetry, after.telemetry, metrics_changed);
   compare("logging", before.logging, after.logging);
   compare("control", before.control_socket, after.control_socket);
   std::string text;
@@ -106,9 +107,10 @@ Result<std::string> App::reload() {
   } else {
     catalog_->apply(next);
   }
-  const std::string others = other_changes(plan_, next);
+  const std::vector<telemetry::MetricSpec> metrics = take_metrics(next);
+  const std::string others = other_changes(plan_, next, !pushed_.is(metrics));
   set_environment(next);
-  declare_metrics(next);
+  declare_metrics(metrics);
   plan_ = std::move(next);
   const ReloadReport report = supervisor_.apply(supervisor_config());
   self_check_ = Watch();  // it may be about the port there was

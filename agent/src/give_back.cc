@@ -31,4 +31,6 @@ void give_back_memory() {
   ::dl_iterate_phdr(&forget_pages, nullptr);
 }
 
+void give_back_long_blocks() { ::mallopt(M_MMAP_THRESHOLD, 1024 * 1024); }
+
 }  // namespace containerpilot::agent

@@ -7,4 +7,8 @@ namespace containerpilot::agent {
 /// millisecond: the first scrape takes that much longer).
 void give_back_memory();
 
+/// From now on the system gets blocks of a megabyte and more back when they are freed. (glibc would
+/// take the first of them for a habit and keep all others.)
+void give_back_long_blocks();
+
 }  // namespace containerpilot::agent

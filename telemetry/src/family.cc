@@ -116,6 +116,13 @@ void Family::touch() {
   if (dirty_ != nullptr) dirty_->store(true, std::memory_order_release);
 }
 
+bool Family::is_declared_as(const MetricSpec& metric) const {
+  const auto rare = rare_of(metric);
+  const std::lock_guard lock(mutex_);
+  return metric.type == type_ && metric.help == help_ && !rare == !rare_ &&
+         (!rare || *rare == *rare_);
+}
+
 void Family::redeclare(const MetricSpec& metric) {
   const std::lock_guard lock(mutex_);
   help_ = metric.help;

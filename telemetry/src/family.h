@@ -39,6 +39,7 @@ class Family {
   [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] MetricType type() const { return type_; }
 
+  [[nodiscard]] bool is_declared_as(const MetricSpec& metric) const;
   /// Takes help and unit; drops the series if labels, buckets or quantiles differ.
   void redeclare(const MetricSpec& metric);
   Result<std::shared_ptr<Series>> series(const Labels& labels);
@@ -65,6 +66,7 @@ class Family {
     std::vector<double> buckets;
     std::vector<Quantile> quantiles;
     bool legacy_name = false;
+    friend bool operator==(const Rare&, const Rare&) = default;
   };
   static std::unique_ptr<Rare> rare_of(const MetricSpec& metric);
   [[nodiscard]] const Labels& constant_labels() const;

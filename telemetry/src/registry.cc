@@ -99,6 +99,10 @@ namespace {
 Error no_series() { return {Errc::kNotFound, "cannot use an empty series handle"}; }
 }  // namespace
 
+std::string_view SeriesHandle::name() const {
+  return family_ ? std::string_view(family_->name()) : std::string_view();
+}
+MetricType SeriesHandle::type() const { return family_ ? family_->type() : MetricType::kGauge; }
 Status SeriesHandle::record(double value) const {
   return series_ ? family_->record(*series_, value) : no_series();
 }
@@ -162,7 +166,10 @@ class Registry::Impl {
   void render(TextFormat format, std::string& out) {
     const std::lock_guard lock(render_mutex_);
     lay_out();
-    for (const auto& chunk : chunks_) out += refresh(*chunk, format).text;
+    std::size_t size = out.size() + kEof.size();
+    for (const auto& chunk : chunks_) size += refresh(*chunk, format).text.size();
+    out.reserve(size);  // ten megabytes that double as they grow would be twenty
+    for (const auto& chunk : chunks_) out += chunk->formats[static_cast<std::size_t>(format)].text;
     if (format == TextFormat::kOpenMetrics100) out += kEof;
   }
 
@@ -205,14 +212,15 @@ class Registry::Impl {
     std::array<Rendered, 2> formats;
   };
 
-  static Rendered& refresh(Chunk& chunk, TextFormat format) {
+  Rendered& refresh(Chunk& chunk, TextFormat format) {
     if (chunk.dirty.exchange(false, std::memory_order_acquire) || chunk.ages) {
       for (Rendered& rendered : chunk.formats) rendered.fresh = rendered.packed_fresh = false;
     }
     Rendered& rendered = chunk.formats[static_cast<std::size_t>(format)];
     if (!rendered.fresh) {
-      rendered.text.clear();
-      for (const auto& [family, type] : chunk.families) family->render(format, type, rendered.text);
+      scratch_.clear();
+      for (const auto& [family, type] : chunk.families) family->render(format, type, scratch_);
+      rendered.text = scratch_;
       rendered.fresh = true;
     }
     return rendered;
@@ -261,6 +269,7 @@ class Registry::Impl {
   std::mutex render_mutex_;
   std::uint64_t laid_out_ = 0;
   std::vector<std::unique_ptr<Chunk>> chunks_;
+  std::string scratch_;  // one chunk is written here, so that what is kept has no room to spare
 };
 
 Registry::Registry() : impl_(std::make_unique<Impl>()) {}
@@ -269,6 +278,10 @@ Registry::~Registry() = default;
 Status Registry::declare(const MetricSpec& metric) { return impl_->declare(metric); }
 void Registry::remove(std::string_view name) { impl_->remove(name); }
 bool Registry::has(std::string_view name) const { return impl_->find(name) != nullptr; }
+bool Registry::has(const MetricSpec& metric) const {
+  const auto family = impl_->find(metric.name);
+  return family && family->is_declared_as(metric);
+}
 std::vector<std::string> Registry::names() const { return impl_->names(); }
 
 Result<SeriesHandle> Registry::series(std::string_view name, const Labels& labels) {

@@ -29,6 +29,7 @@ constexpr std::size_t kDrainAtMost = 64 * 1024;
 constexpr std::chrono::seconds kDrainTime{1};
 constexpr std::chrono::seconds kHeartbeat{5};
 constexpr std::size_t kKeptBuffers = 2;
+constexpr std::size_t kKeptSize = 1024 * 1024;
 
 std::string_view reason(int status) {
   switch (status) {
@@ -113,7 +114,8 @@ class Buffers {
   }
   void give(std::string buffer) {
     const std::lock_guard lock(mutex_);
-    if (free_.size() < kKeptBuffers) free_.push_back(std::move(buffer));
+    if (free_.size() < kKeptBuffers && buffer.capacity() <= kKeptSize)
+      free_.push_back(std::move(buffer));
   }
 
  private:

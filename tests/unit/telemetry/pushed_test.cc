@@ -93,6 +93,34 @@ TEST_F(Pushed, KeepValuesOverAReloadAndLeaveWhenRemoved) {
   EXPECT_THAT(text(), HasSubstr("# TYPE kept gauge\nkept 0\n"));
 }
 
+TEST_F(Pushed, KnowWhetherAReloadWouldChangeThem) {
+  const auto plain = metric("a", MetricType::kGauge, {"old"});
+  auto helped = plain, labelled = plain, moved = plain, wider = metric("h", MetricType::kHistogram);
+  helped.help = "Better.";
+  labelled.labels = {{"x", "y"}};
+  moved.push_aliases = {"new"};
+  const auto histogram = wider;
+  wider.buckets = {{1, 2}};
+  EXPECT_TRUE(pushed_.is({}));
+  ASSERT_TRUE(pushed_.set({plain, histogram}));
+  EXPECT_TRUE(pushed_.is({histogram, plain}));
+  for (const std::vector<MetricSpec>& other :
+       std::vector<std::vector<MetricSpec>>{{},
+                                            {plain},
+                                            {plain, histogram, metric("b", MetricType::kGauge)},
+                                            {plain, metric("b", MetricType::kHistogram)},
+                                            {metric("a", MetricType::kCounter, {"old"}), histogram},
+                                            {helped, histogram},
+                                            {labelled, histogram},
+                                            {moved, histogram},
+                                            {plain, wider}}) {
+    EXPECT_FALSE(pushed_.is(other));
+    ASSERT_TRUE(pushed_.set(other));
+    EXPECT_TRUE(pushed_.is(other));
+    ASSERT_TRUE(pushed_.set({plain, histogram}));
+  }
+}
+
 TEST_F(Pushed, LeaveTheFamiliesOfOthersAlone) {
   const auto status = pushed_.set(
       {metric(std::string(kReloads), MetricType::kCounter), metric("g", MetricType::kGauge)});

@@ -20,6 +20,8 @@ class PushedMetrics {
   /// Replaces the set. Unchanged ones keep their values, those not named any more are gone. Errors:
   /// kInvalid for the first that cannot be declared; the others are in force all the same.
   Status set(const std::vector<MetricSpec>& metrics);
+  /// Whether set() with these would change nothing.
+  [[nodiscard]] bool is(const std::vector<MetricSpec>& metrics) const;
   /// Adds to a counter, sets a gauge, observes into a histogram or summary.
   /// @param key    the exported name, or one of MetricSpec::push_aliases
   /// @param value  a number as text (parse_metric_value)
@@ -28,15 +30,12 @@ class PushedMetrics {
   Status push(std::string_view key, std::string_view value);
 
  private:
-  struct Metric {
-    MetricType type;
-    SeriesHandle series;
-  };
+  [[nodiscard]] const SeriesHandle* find(std::string_view name) const;
   Status apply(std::string_view key, std::string_view value);
   [[nodiscard]] Error unknown(std::string_view key) const;
 
   Registry& registry_;
-  std::map<std::string, Metric, std::less<>> metrics_;
+  std::vector<SeriesHandle> metrics_;  ///< by name; there may be a hundred thousand
   std::map<std::string, SeriesHandle, std::less<>> aliases_;
   SeriesHandle good_, unknown_, invalid_;
 };

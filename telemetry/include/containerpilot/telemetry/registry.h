@@ -26,6 +26,9 @@ class SeriesHandle {
   SeriesHandle() = default;
   SeriesHandle(std::shared_ptr<Family> family, std::shared_ptr<Series> series);
 
+  /// Of the family; lives as long as the handle.
+  [[nodiscard]] std::string_view name() const;
+  [[nodiscard]] MetricType type() const;
   /// gauge: set; counter: add; histogram and summary: observe.
   /// Errors: kInvalid (counter: negative or not finite; histogram, summary: not finite), kNotFound
   /// (an empty handle).
@@ -67,6 +70,8 @@ class Registry {
   /// Removes a family and its series.
   void remove(std::string_view name);
   [[nodiscard]] bool has(std::string_view name) const;
+  /// Declared just so; MetricSpec::push_aliases are not the registry's.
+  [[nodiscard]] bool has(const MetricSpec& metric) const;
   [[nodiscard]] std::vector<std::string> names() const;
 
   /// The series with these labels, made (0 or empty) if need be. `labels` win over the family's
