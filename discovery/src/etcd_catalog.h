@@ -28,6 +28,10 @@ class EtcdCatalog : public Catalog {
   Watch deregister(const ServiceSpec& service, Done done) override;
   Watch own_entries(OwnEntriesDone done) override;
   Watch query(const Query& query, std::uint64_t index, Duration wait, QueryDone done) override;
+  Watch table_index(Table /*table*/, std::uint64_t /*index*/, Duration /*wait*/,
+                    IndexDone /*done*/) override {
+    return {};
+  }
 
  private:
   struct Entry {

@@ -1,6 +1,7 @@
 #include "overview.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "containerpilot/discovery/watcher.h"
 

@@ -91,17 +91,12 @@ class Catalog {
   /// The index of the last change in a whole table of the catalog's own datacenter; waits as
   /// query() does. A catalog that lets any number of queries wait need not tell, and then never
   /// answers.
-  virtual Watch table_index(Table table, std::uint64_t index, Duration wait, IndexDone done);
+  virtual Watch table_index(Table table, std::uint64_t index, Duration wait, IndexDone done) = 0;
 
  private:
   std::string name_;
   Availability availability_;
 };
-
-inline Watch Catalog::table_index(Table /*table*/, std::uint64_t /*index*/, Duration /*wait*/,
-                                  IndexDone /*done*/) {
-  return {};
-}
 
 /// Talks to what `spec` names: Consul, etcd, or the embedded catalog at spec.embedded.listen (put
 /// the real address there once it is started). `calls` and `polls` are separate connection pools,
