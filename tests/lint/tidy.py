@@ -7,8 +7,10 @@ reach. The most recently changed files come first.
 """
 import concurrent.futures
 import hashlib
+import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import time
@@ -34,11 +36,20 @@ def newest_first(paths):
     return sorted(paths, key=lambda path: age.get(path, -1))
 
 
+def without_pch(build, folder):
+    """The compile commands without the precompiled header, which is of another compiler and stands for nothing."""
+    commands = json.loads((build / "compile_commands.json").read_text(encoding="utf-8"))
+    for command in commands:
+        command["command"] = re.sub(r" (-Winvalid-pch|-include \S+/cmake_pch\.hxx)(?= )", "", command["command"])
+    (folder / "compile_commands.json").write_text(json.dumps(commands), encoding="utf-8")
+
+
 def main():
     build = pathlib.Path(sys.argv[1])
     deadline = time.monotonic() + float(os.environ.get("CONTAINERPILOT_TIDY_SECONDS", "900"))
     clean = build / "tidy"
     clean.mkdir(exist_ok=True)
+    without_pch(build, clean)
     common = digest(".clang-tidy", *source.files("*.h"))
 
     def check(path):
@@ -47,7 +58,7 @@ def main():
             return "clean", ""
         if time.monotonic() > deadline:
             return "not reached", ""
-        run = subprocess.run(["clang-tidy", "--quiet", "-p", str(build), path], check=False,
+        run = subprocess.run(["clang-tidy", "--quiet", "-p", str(clean), path], check=False,
                              capture_output=True, text=True)
         if run.returncode == 0:
             stamp.touch()
