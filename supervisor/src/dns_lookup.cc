@@ -37,6 +37,27 @@ std::string text_of(const sockaddr* address) {
 
 }  // namespace
 
+SrvAnswer decode_srv(const unsigned char* answer, int length) {
+  SrvAnswer decoded;
+  ares_srv_reply* reply = nullptr;
+  decoded.status = ares_parse_srv_reply(answer, length, &reply);
+  const std::unique_ptr<ares_srv_reply, decltype(&ares_free_data)> owner(reply, &ares_free_data);
+  if (decoded.status != ARES_SUCCESS) return decoded;
+  for (const ares_srv_reply* one = reply; one != nullptr; one = one->next) {
+    const std::string host = one->host;
+    if (!host.empty() && host != ".") {
+      decoded.records.push_back({host, one->port, one->priority, one->weight});
+    }
+  }
+  std::stable_sort(
+      decoded.records.begin(), decoded.records.end(), [](const SrvRecord& a, const SrvRecord& b) {
+        return a.priority != b.priority ? a.priority < b.priority : a.weight > b.weight;
+      });
+  if (decoded.records.size() > kMaxTargets) decoded.records.resize(kMaxTargets);
+  if (decoded.records.empty()) decoded.status = ARES_ENODATA;
+  return decoded;
+}
+
 DnsLookup::DnsLookup(Reactor& reactor, std::string name, Resolver::Callback done)
     : reactor_(reactor), name_(std::move(name)), done_(std::move(done)) {}
 
@@ -132,27 +153,11 @@ void DnsLookup::on_addresses(Target& target, int status, ares_addrinfo* answer) 
 void DnsLookup::on_srv(int status, unsigned char* answer, int length) {
   if (closing_) return;
   --pending_;
-  ares_srv_reply* reply = nullptr;
-  if (status == ARES_SUCCESS) status = ares_parse_srv_reply(answer, length, &reply);
-  if (status != ARES_SUCCESS) {
-    failure_ = status;
-    return;
-  }
-  std::vector<SrvRecord> records;
-  for (const ares_srv_reply* one = reply; one != nullptr; one = one->next) {
-    // A target of "." means: decidedly no such service (RFC 2782).
-    const std::string host = one->host;
-    if (!host.empty() && host != ".") {
-      records.push_back({host, one->port, one->priority, one->weight});
-    }
-  }
-  ares_free_data(reply);
-  std::stable_sort(records.begin(), records.end(), [](const SrvRecord& a, const SrvRecord& b) {
-    return a.priority != b.priority ? a.priority < b.priority : a.weight > b.weight;
-  });
-  if (records.size() > kMaxTargets) records.resize(kMaxTargets);
-  if (records.empty()) failure_ = ARES_ENODATA;
-  for (SrvRecord& record : records) add_target(std::move(record.host), record.port);
+  SrvAnswer decoded;
+  decoded.status = status;
+  if (status == ARES_SUCCESS) decoded = decode_srv(answer, length);
+  failure_ = decoded.status;
+  for (SrvRecord& record : decoded.records) add_target(std::move(record.host), record.port);
 }
 
 void DnsLookup::on_socket_state(int fd, bool read, bool write) {

@@ -12,6 +12,20 @@
 
 namespace containerpilot {
 
+struct SrvRecord {
+  std::string host;
+  std::uint16_t port = 0;
+  std::uint16_t priority = 0;
+  std::uint16_t weight = 0;
+};
+/// The records of an answer, those to be tried first in front (RFC 2782); at most 512. Those
+/// whose host is ".", decidedly no such service, are left out; without any that is ARES_ENODATA.
+struct SrvAnswer {
+  std::vector<SrvRecord> records;
+  int status = ARES_SUCCESS;
+};
+SrvAnswer decode_srv(const unsigned char* answer, int length);
+
 /// One question to DNS, with a c-ares channel of its own: dropping it really ends it, it follows a
 /// changed resolv.conf, and each has its own random source port. Its sockets and timers are the
 /// reactor's. Destroying it cancels.
@@ -34,12 +48,6 @@ class DnsLookup : public std::enable_shared_from_this<DnsLookup> {
     std::uint16_t port;
     std::vector<Address> addresses;
     int failure = ARES_SUCCESS;  // the one that matters most
-  };
-  struct SrvRecord {
-    std::string host;
-    std::uint16_t port;
-    std::uint16_t priority;
-    std::uint16_t weight;
   };
 
   bool open(const std::vector<std::string>& servers, Duration timeout);
