@@ -29,7 +29,7 @@ SENSOR = [b"42", b" -1.5e3\n", b"NaN", b"0x1p-2", b'{"depth": 7, "queues": [{"ol
           b"# TYPE h histogram\nh_bucket{le=\"+Inf\"} 1\nh_sum 0.5\nh_count 1\n# TYPE s summary\ns{quantile=\"0.5\"} 2\n"]
 # Two records of _x._tcp.a, then a header alone.
 DNS = [bytes.fromhex("000081800001000200000000" "025f78045f746370016100" "00210001"
-                     "c00c002100010000003c0008" "0001000500500162c014" "c00c002100010000003c0008" "0000000000510163c014"),
+                     "c00c002100010000003c000a" "0001000500500162c014" "c00c002100010000003c000a" "0000000000510163c014"),
        bytes.fromhex("000081800001000000000000" "025f78045f746370016100" "00210001"), b"\0\0\x81\x83" + bytes(8)]
 HTTP = [b"GET /v3/ping HTTP/1.1\r\nHost: x\r\n\r\n",
         b"POST /v3/metric HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}GET / HTTP/1.0\r\n\r\n",
