@@ -232,7 +232,7 @@ class FakeCatalog : public Catalog {
     const std::uint64_t id = next_++;
     under_way_ += 1;
     most_under_way = std::max(most_under_way, under_way_);
-    timers_[id] = loop_.after(latency, [this, id, fn = std::move(fn)] {
+    timers_[id] = loop_.after(latency, [this, fn = std::move(fn)] {
       under_way_ -= 1;
       fn();
     });

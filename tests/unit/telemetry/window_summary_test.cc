@@ -18,7 +18,7 @@ TEST(WindowSummary, CountsFewValuesOut) {
   WindowSummary summary(default_quantiles());
   EXPECT_TRUE(std::isnan(quantile(summary, 0, now)));
   summary.observe(7, now);
-  for (const std::size_t i : {0, 1, 2}) EXPECT_EQ(quantile(summary, i, now), 7);
+  for (const std::size_t i : {0u, 1u, 2u}) EXPECT_EQ(quantile(summary, i, now), 7);
   for (const double value : {3, 1, 2}) summary.observe(value, now);
   EXPECT_EQ(quantile(summary, 0, now), 2);
   EXPECT_EQ(quantile(summary, 1, now), 7);
