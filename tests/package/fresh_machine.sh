@@ -17,6 +17,7 @@ bare=${1:-$scratch/bare}
 machine=$scratch/machine
 cp -a "$bare" "$machine"
 cp /etc/resolv.conf "$machine/etc/resolv.conf"
+printf '127.0.0.1\tlocalhost\n::1\tlocalhost\n' >"$machine/etc/hosts"  # as Debian's installer does
 [ ! -d /etc/apt/apt.conf.d ] || find /etc/apt/apt.conf.d -iname '*proxy*' -exec cp {} "$machine/etc/apt/apt.conf.d/" \;
 git -c safe.directory='*' clone --quiet "$repo" "$machine/root/containerpilot"
 cat >"$machine/root/prove" <<'SCRIPT'
