@@ -5,8 +5,8 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "app.h"
@@ -115,7 +115,8 @@ int render(const CommandLine& line, const LoadOptions& options) {
   const bool written =
       file != nullptr && std::fwrite(text.data(), 1, text.size(), file) == text.size();
   if (file != nullptr && std::fclose(file) == 0 && written) return 0;
-  std::fprintf(stderr, "cannot write '%s': %s\n", out.c_str(), std::strerror(errno));
+  std::fprintf(stderr, "cannot write '%s': %s\n", out.c_str(),
+               std::generic_category().message(errno).c_str());
   return 1;
 }
 

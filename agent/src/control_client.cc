@@ -190,7 +190,7 @@ int run_client(const CommandLine& line, const LoadOptions& options) {
   sigset_t ends;
   sigemptyset(&ends);
   for (const int signo : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) sigaddset(&ends, signo);
-  ::sigprocmask(SIG_UNBLOCK, &ends, nullptr);
+  ::pthread_sigmask(SIG_UNBLOCK, &ends, nullptr);
   const std::string flag = flag_of(line);
   const std::string socket = socket_path(line, options, flag);
   const bool stream = line.command == Command::kEvents || line.command == Command::kFollow;

@@ -19,6 +19,7 @@ int forget_pages(dl_phdr_info* info, std::size_t, void*) {
     if (part.p_type != PT_LOAD || (part.p_flags & PF_W) != 0) continue;
     const std::uintptr_t begin = info->dlpi_addr + part.p_vaddr;
     const std::uintptr_t first = begin & ~(page - 1);
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): a page is a number first
     ::madvise(reinterpret_cast<void*>(first), begin + part.p_memsz - first, MADV_DONTNEED);
   }
   return 0;
@@ -31,6 +32,8 @@ void give_back_memory() {
   ::dl_iterate_phdr(&forget_pages, nullptr);
 }
 
-void give_back_long_blocks() { ::mallopt(M_MMAP_THRESHOLD, 1024 * 1024); }
+void give_back_long_blocks() {
+  ::mallopt(M_MMAP_THRESHOLD, 1024 * 1024);  // NOLINT(concurrency-mt-unsafe): before any thread
+}
 
 }  // namespace containerpilot::agent

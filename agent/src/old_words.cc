@@ -29,7 +29,7 @@ std::string unknown_keys(const std::vector<Problem>& errors) {
 std::string in_old_words(const std::vector<Problem>& errors, bool rendered) {
   if (errors.empty()) return "cannot load the configuration";
   const Problem& first = errors.front();
-  const std::string problem = one_line(first);
+  std::string problem = one_line(first);
   if (first.message.starts_with("cannot read config file")) {
     return "could not read config file: " + problem;
   }

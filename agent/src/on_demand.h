@@ -15,6 +15,7 @@ class OnDemand {
  public:
   /// `work` runs on the loop's thread.
   OnDemand(Reactor& reactor, std::function<void()> work);
+  ~OnDemand() = default;
   OnDemand(const OnDemand&) = delete;
   OnDemand& operator=(const OnDemand&) = delete;
 

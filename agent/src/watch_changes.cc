@@ -46,7 +46,7 @@ std::string endpoints(const Instances& instances) {
 }
 
 std::string make_folder() {
-  const char* root = ::getenv("TMPDIR");
+  const char* root = ::getenv("TMPDIR");  // NOLINT(concurrency-mt-unsafe): nobody sets any
   std::string path =
       (root != nullptr && *root != '\0' ? std::string(root) : "/tmp") + "/containerpilot-XXXXXX";
   if (::mkdtemp(path.data()) == nullptr) return {};
@@ -122,7 +122,7 @@ std::string WatchChanges::write_file(const Entry& entry) {
   if (folder_.empty()) folder_ = make_folder();
   std::string name = entry.watch;
   std::replace(name.begin(), name.end(), '/', '_');
-  const std::string path = folder_ + "/" + name + ".json";
+  std::string path = folder_ + "/" + name + ".json";
   const std::string next = path + ".next";
   const Json document = {{"watch", entry.watch},
                          {"healthy", to_json(entry.healthy)},

@@ -64,7 +64,7 @@ Status CatalogStore::register_service(const Registration& registration) {
                                          "': the embedded catalog holds " +
                                          std::to_string(kMaxServices) + " services already");
   }
-  if (const Status fits = fit_checks(registration); !fits) return fits;
+  if (Status fits = fit_checks(registration); !fits) return fits;
   if (known != services_.end() && known->second.spec.name != spec.name) {
     // An entry that takes another name leaves the old one.
     const Status removed = deregister_service(spec.id);
@@ -138,7 +138,7 @@ Status CatalogStore::register_check(const CheckDefinition& check) {
     return Error(Errc::kNotFound, "ServiceID \"" + check.service_id + "\" does not exist");
   }
   const Registration alone{it->second.spec, {check}};
-  if (const Status fits = fit_checks(alone); !fits) return fits;
+  if (Status fits = fit_checks(alone); !fits) return fits;
   if (!it->second.checks.contains(check.id) && it->second.checks.size() >= kMaxChecksPerService) {
     return too_many_checks();
   }
@@ -154,6 +154,7 @@ StoredService* CatalogStore::find_by_check(const std::string& check_id) {
 Status CatalogStore::deregister_check(const std::string& id) {
   StoredService* service = find_by_check(id);
   if (service == nullptr) return unknown_check(id);
+  // NOLINTNEXTLINE(performance-unnecessary-copy-initialization): `id` may be the key itself
   const std::string key = id;
   service->checks.erase(key);
   check_services_.erase(key);

@@ -31,8 +31,8 @@ class ConsulCatalog : public Catalog {
   HttpRequest make_request(std::string_view method, const std::string& target,
                            std::string body = {});
   /// `response` as it is when its status is 200, else an error that begins with `what`.
-  Result<HttpResponse> check(Result<HttpResponse> response, const std::string& what,
-                             const std::string& target) const;
+  [[nodiscard]] Result<HttpResponse> check(Result<HttpResponse> response, const std::string& what,
+                                           const std::string& target) const;
 
   ConsulSpec spec_;
   std::string base_url_;

@@ -140,7 +140,7 @@ class Server : public EmbeddedCatalog {
   static constexpr std::string_view kEither = "PUT, GET";
   static const std::array<Route, 22> kRoutes;
 
-  void handle(HttpServerRequest request, Responder responder);
+  void handle(const HttpServerRequest& request, Responder responder);
   void answer(const Route& route, const HttpServerRequest& request, const std::string& rest,
               Responder responder);
   HttpServerResponse render(const Route& route, const HttpServerRequest& request,
@@ -205,8 +205,8 @@ const std::array<Server::Route, 22> Server::kRoutes = {{
 Status Server::listen(Reactor& reactor, const std::string& address) {
   auto server = listen_tcp(
       reactor, address,
-      [this](HttpServerRequest request, Responder responder) {
-        handle(std::move(request), std::move(responder));
+      [this](const HttpServerRequest& request, Responder responder) {
+        handle(request, std::move(responder));
       },
       limits());
   if (!server) return std::move(server).error();
@@ -219,7 +219,7 @@ Status Server::listen(Reactor& reactor, const std::string& address) {
   return ok();
 }
 
-void Server::handle(HttpServerRequest request, Responder responder) {
+void Server::handle(const HttpServerRequest& request, Responder responder) {
   std::string_view allowed;
   for (const Route& route : kRoutes) {
     const bool named = route.path.ends_with('/');

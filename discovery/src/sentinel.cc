@@ -34,7 +34,7 @@ void Sentinel::ask() {
   leave_ = std::move(*leave);
   call_ = catalog_.query(
       {service_, {}, {}}, index_, kWait,
-      [this, asked = reactor_.now()](Result<Snapshot> answer) { hear(asked, answer); });
+      [this, asked = reactor_.now()](const Result<Snapshot>& answer) { hear(asked, answer); });
 }
 
 void Sentinel::hear(TimePoint asked, const Result<Snapshot>& answer) {

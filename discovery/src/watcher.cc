@@ -18,6 +18,7 @@ struct Key {
   std::string service, dc, tag;
   std::string dns;
   std::uint16_t port = 0;
+  // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 takes what this means for a 0
   friend auto operator<=>(const Key&, const Key&) = default;
 };
 

@@ -25,6 +25,7 @@ class Responder : public HttpResponder {
       : connection_(std::move(connection)) {}
   Responder(const Responder&) = delete;
   Responder& operator=(const Responder&) = delete;
+  // NOLINTNEXTLINE(bugprone-exception-escape): without memory for an answer nothing goes on
   ~Responder() override {
     const auto connection = connection_.lock();
     if (!connection) return;

@@ -44,7 +44,7 @@ bool Supervisor::Impl::may_start_for_what_happened(Job& job,
   return enough;
 }
 
-ReloadReport Supervisor::Impl::apply(SupervisorConfig config) {
+ReloadReport Supervisor::Impl::apply(const SupervisorConfig& config) {
   ReloadReport report;
   if (shutting_down()) return report;
   std::vector<std::unique_ptr<Job>> next;

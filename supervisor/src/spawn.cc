@@ -96,7 +96,7 @@ int Spawner::become(void* argument) {
   for (const int signo : ignored) ::sigaction(signo, &by_default, nullptr);
   sigset_t none;
   sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
   if (plan.cwd != nullptr && ::chdir(plan.cwd) != 0) {
     result.failed = Spawned::Step::kEnter;
   } else {

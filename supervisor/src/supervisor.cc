@@ -152,7 +152,7 @@ Supervisor::Supervisor(Reactor& reactor, Launcher& launcher, ProbeRunner& probes
 Supervisor::~Supervisor() = default;
 
 void Supervisor::start(SupervisorConfig config) { impl_->start(std::move(config)); }
-ReloadReport Supervisor::apply(SupervisorConfig config) { return impl_->apply(std::move(config)); }
+ReloadReport Supervisor::apply(const SupervisorConfig& config) { return impl_->apply(config); }
 void Supervisor::shutdown(const std::string& why) { impl_->shutdown(why, 0); }
 bool Supervisor::shutting_down() const { return impl_->shutting_down(); }
 void Supervisor::set_maintenance(bool on) { impl_->set_maintenance(on); }

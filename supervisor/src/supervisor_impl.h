@@ -38,7 +38,7 @@ class Supervisor::Impl final : public JobHost {
     context_.bus.publish({EventCode::kStartup, std::string(kGlobal)}, 0);
   }
 
-  ReloadReport apply(SupervisorConfig config);
+  ReloadReport apply(const SupervisorConfig& config);
   void shutdown(const std::string& why, EventId cause);
 
   void set_maintenance(bool on) {

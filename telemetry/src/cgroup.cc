@@ -95,7 +95,7 @@ std::string cgroup_path_of(std::string_view text, std::string_view controller) {
     const auto second = first == std::string_view::npos ? first : line.find(':', first + 1);
     if (second == std::string_view::npos) continue;
     std::string_view controllers = line.substr(first + 1, second - first - 1);
-    const std::string path(line.substr(second + 1));
+    std::string path(line.substr(second + 1));
     if (controllers.empty() && controller.empty()) return path;
     while (!controllers.empty() && !controller.empty()) {
       const std::string_view one = controllers.substr(0, controllers.find(','));

@@ -4,10 +4,10 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
-#include <cstring>
 #include <fstream>
 #include <memory>
 #include <set>
+#include <system_error>
 #include <utility>
 
 #include "config/commands.h"
@@ -30,8 +30,9 @@ Result<std::string> read_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) {
     const int error = errno;
-    return Error(Errc::kIo, "cannot read config file '" + path + "': " + std::strerror(error),
-                 error);
+    return Error(
+        Errc::kIo,
+        "cannot read config file '" + path + "': " + std::generic_category().message(error), error);
   }
   std::string text;
   std::array<char, 64 * 1024> piece;
@@ -62,6 +63,7 @@ Result<std::vector<ConfigSource>> expand(const ConfigSource& source) {
   if (!folder) return std::vector{source};
   std::vector<std::string> paths;
   const std::string before = source.path + (source.path.ends_with('/') ? "" : "/");
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): our own DIR
   while (const dirent* entry = ::readdir(folder.get())) {
     const std::string_view name = entry->d_name;
     const bool config = name.ends_with(".json5") || name.ends_with(".json");
@@ -73,6 +75,7 @@ Result<std::vector<ConfigSource>> expand(const ConfigSource& source) {
   }
   std::sort(paths.begin(), paths.end());
   std::vector<ConfigSource> out;
+  out.reserve(paths.size());
   for (std::string& path : paths) out.push_back({std::move(path), "", source.old_form});
   return out;
 }
@@ -260,6 +263,7 @@ ConfigSource config_source(std::string_view value) {
 
 std::vector<ConfigSource> config_sources(const std::vector<std::string>& values) {
   std::vector<ConfigSource> out;
+  out.reserve(values.size());
   for (const std::string& value : values) out.push_back(config_source(value));
   return out;
 }
@@ -292,7 +296,7 @@ Result<std::string> render_config(const std::vector<ConfigSource>& sources,
     const Result<std::vector<ConfigSource>> files = expand(source);
     if (!files) return files.error();
     for (const ConfigSource& file : files.value()) {
-      const Result<std::string> text = read_source(file);
+      Result<std::string> text = read_source(file);
       if (!text) return text;
       Result<std::string> rendered = render_template(text.value(), options.environment, rendering);
       if (!rendered) return std::move(rendered).error().during(name_of(file));

@@ -118,12 +118,13 @@ class BlockOf {
   template <class V>
   BlockOf& field(std::string_view name, Value<V> T::*member, Kind<V> kind,
                  std::string_view default_text, std::string_view help) {
+    auto parse = std::move(kind.parse);  // the rest is what every kind has
     Field& field = add_field(block_, name, std::move(kind), default_text, help);
     field.slot = [member](void* target) {
       Value<V>& value = static_cast<T*>(target)->*member;
       return Slot{&value.value, &value.node};
     };
-    field.parse = untyped(std::move(kind.parse));
+    field.parse = untyped(std::move(parse));
     return *this;
   }
   /// All fields of a struct that T holds: the same keys in several blocks.

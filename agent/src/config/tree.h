@@ -89,6 +89,7 @@ class Tree {
   };
 
   Tree() = default;
+  ~Tree() = default;
   Tree(const Tree&) = delete;
   Tree& operator=(const Tree&) = delete;
 

@@ -173,7 +173,7 @@ Plan make_v3_plan(PlanContext& context, const V3Config& config) {
     plan.environment[address_variable(service.name)] = service.address;
   }
   mark_catalog_job(plan);
-  SourceCheck(context, config);
+  const SourceCheck checked(context, config);
   check_metrics(context, config, plan);
   return plan;
 }

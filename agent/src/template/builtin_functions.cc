@@ -158,6 +158,7 @@ bool less_or_equal(const Value& a, const Value& b) { return less(a, b) || equal(
 bool greater(const Value& a, const Value& b) { return !less_or_equal(a, b); }
 bool greater_or_equal(const Value& a, const Value& b) { return !less(a, b); }
 
+// NOLINTNEXTLINE(readability-identifier-naming): the name itself is a keyword
 Value not_(FunctionContext&, Arguments values) { return !is_true(values[0]); }
 
 // --- text ----------------------------------------------------------------------------------------

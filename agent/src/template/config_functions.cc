@@ -19,6 +19,7 @@ using Arguments = std::span<const Value>;
 std::string_view text(const Value& value) { return std::get<Text>(value).view(); }
 
 // default FALLBACK VALUE: the value if it is a string with something in it.
+// NOLINTNEXTLINE(readability-identifier-naming): the name itself is a keyword
 Value default_(FunctionContext& context, Arguments values) {
   const auto* value = std::get_if<Text>(&values[1]);
   if (value != nullptr && !value->view().empty()) return *value;

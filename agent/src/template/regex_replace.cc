@@ -131,6 +131,7 @@ class Subject {
     origins_.push_back(text.size());
     matchable_ = replaced_;
   }
+  ~Subject() = default;
   Subject(const Subject&) = delete;
   Subject& operator=(const Subject&) = delete;
 

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <fstream>
+#include <system_error>
 
 #include "template/evaluator.h"
 #include "template/failure.h"
@@ -50,7 +50,7 @@ Result<std::string> read_secret_file(const std::string& path) {
   if (!file) {
     const int error = errno;
     return Error(error == ENOENT ? Errc::kNotFound : Errc::kIo,
-                 "cannot read '" + path + "': " + std::strerror(error), error);
+                 "cannot read '" + path + "': " + std::generic_category().message(error), error);
   }
   std::string content(kMaxSecretBytes + 1, '\0');
   file.read(content.data(), static_cast<std::streamsize>(content.size()));

@@ -128,7 +128,7 @@ class Supervisor {
   void start(SupervisorConfig config);
   /// Compares by name; stops what is gone or changed, starts what is new or changed, leaves the
   /// rest alone. A job whose start event already happened starts at once.
-  ReloadReport apply(SupervisorConfig config);
+  ReloadReport apply(const SupervisorConfig& config);
   /// `why` is for people: "received SIGTERM". Call again to hurry, a third time to kill.
   void shutdown(const std::string& why);
   [[nodiscard]] bool shutting_down() const;
