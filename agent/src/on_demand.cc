@@ -21,11 +21,11 @@ OnDemand::OnDemand(Reactor& reactor, std::function<void()> work)
 void OnDemand::run() {
   // Real time on purpose: the threads that ask know nothing of the loop's clock.
   const auto start = std::chrono::steady_clock::now();
-  stale_ = false;
   work_();
   const auto end = std::chrono::steady_clock::now();
   {
     const std::lock_guard lock(mutex_);
+    stale_ = false;  // not before it is done: who looks meanwhile waits for it
     asked_ = false;
     not_before_ = end + std::min<Duration>((end - start) * kShare, kMaxPause);
   }
