@@ -29,8 +29,10 @@ void Sentinel::stop() {
 }
 
 void Sentinel::ask() {
-  auto leave = catalog_.availability().begin();
-  if (!leave) return stop();  // guard() is called again when the catalog is back
+  // In an outage one question is let through at a time, and ours may be held back: guard() is
+  // called again when the catalog is back.
+  auto leave = catalog_.availability().up() ? catalog_.availability().begin() : std::nullopt;
+  if (!leave) return stop();
   leave_ = std::move(*leave);
   call_ = catalog_.query(
       {service_, {}, {}}, index_, kWait,

@@ -83,6 +83,11 @@ void ServiceFeed::ask_at(TimePoint when) {
 }
 
 void ServiceFeed::ask() {
+  if (!catalog_.availability().up()) {
+    // In an outage this may be the one question that is let through: it must not be held back.
+    index_ = 0;
+    overview_then_.reset();
+  }
   auto leave = catalog_.availability().begin();
   wants_chance_ = !leave;
   if (!leave) return;

@@ -296,6 +296,22 @@ TEST_F(WatcherTest, AskAgainAfterAnOutageNoticedByOthers) {
   EXPECT_EQ(catalog.asked.front().index, 0u);
 }
 
+TEST_F(WatcherTest, TheQuestionThatEndsAnOutageIsNotHeldBack) {
+  // The outage begins between an answer and the next question, and nothing changes meanwhile.
+  catalog.set_instances("web", {instance("a")});
+  watcher.set({watch("web")});
+  loop.advance(1s);
+  for (const std::string id : {"b", "c"}) {  // after the second one it takes a breath
+    catalog.set_instances("web", {instance(id)});
+    loop.advance(2ms);
+  }
+  ASSERT_EQ(catalog.waiting(), 0u);
+  catalog.availability().begin()->failed(Error(Errc::kTimeout, "cannot update: no answer"));
+  loop.advance(200ms);
+  EXPECT_TRUE(catalog.availability().up());
+  EXPECT_EQ(catalog.waiting(), 1u);
+}
+
 TEST_F(WatcherTest, ARefusedQueryWarnsOnceAndIsAskedSeldom) {
   catalog.query_trouble = Error(Errc::kDenied, "cannot watch 'web': 403");
   watcher.set({watch("web")});
