@@ -62,9 +62,10 @@ def gauges(count):
 def scrape_of(series):
     """CPU of the process per scrape, once with every value changed between scrapes, once with none; memory after."""
     rounds = 5 if series > 10_000 else 50
+    settled = 40  # scrapes: so many it takes until the original's memory stops to grow with each
 
     def measure(pid, port, change):
-        def each(before):
+        def each(before, rounds=rounds):
             spent = 0
             for i in range(rounds):
                 before(i)
@@ -74,7 +75,9 @@ def scrape_of(series):
             return spent / rounds * 1e3
         each(lambda i: None)  # warm
         unchanged = each(lambda i: None)
-        return each(change) if change else unchanged, unchanged, resident(pid)
+        changed = each(change) if change else unchanged
+        each(lambda i: None, settled)
+        return changed, unchanged, resident(pid)
 
     def of_agent(binary):
         config, port = with_telemetry({"telemetry": {"metrics": gauges(series)}})
