@@ -4,6 +4,7 @@
 #include <prometheus/summary.h>
 
 #include <chrono>
+#include <cstdint>
 #include <deque>
 #include <utility>
 #include <vector>
@@ -24,11 +25,15 @@ class WindowSummary {
   [[nodiscard]] prometheus::ClientMetric::Summary collect(Clock::time_point now = Clock::now());
 
  private:
+  void forget_first();
   void forget_old(Clock::time_point now);
 
   const std::vector<Quantile> quantiles_;
   prometheus::Summary all_;
+  std::uint64_t count_ = 0;
+  double sum_ = 0;
   std::deque<std::pair<Clock::time_point, double>> recent_;
+  std::vector<double> sorted_;            // the values of recent_
   Clock::time_point incomplete_until_{};  // values of the window that are not in recent_
 };
 
