@@ -28,6 +28,7 @@ constexpr std::size_t kCompressFrom = 1024;
 constexpr std::size_t kDrainAtMost = 64 * 1024;
 constexpr std::chrono::seconds kDrainTime{1};
 constexpr std::chrono::seconds kHeartbeat{5};
+constexpr std::size_t kHeadRoom = 1024;  // the head of a scrape's answer has a third of it
 constexpr std::size_t kKeptBuffers = 2;
 constexpr std::size_t kKeptSize = 1024 * 1024;
 
@@ -177,21 +178,25 @@ class CivetServer final : public MetricsServer {
   std::atomic<bool> stopping_{false};
 };
 
-void send_head(mg_connection* connection, int status, std::string_view type, std::string_view extra,
-               std::size_t length) {
+std::string head_of(int status, std::string_view type, std::string_view extra, std::size_t length) {
   std::string head = "HTTP/1.1 " + std::to_string(status) + " ";
   head.append(reason(status)).append("\r\nContent-Type: ").append(type);
   head += "\r\nContent-Length: " + std::to_string(length);
   head.append("\r\nConnection: close\r\nX-Content-Type-Options: nosniff\r\n")
       .append(extra)
       .append("\r\n");
+  return head;
+}
+
+/// One write for all of it: each wakes whoever reads.
+void send(mg_connection* connection, std::string head, std::string_view body) {
+  head += body;
   mg_write(connection, head.data(), head.size());
 }
 
 void refuse(mg_connection* connection, int status, std::string_view text,
             std::string_view extra = {}) {
-  send_head(connection, status, "text/plain; charset=utf-8", extra, text.size());
-  mg_write(connection, text.data(), text.size());
+  send(connection, head_of(status, "text/plain; charset=utf-8", extra, text.size()), text);
 }
 
 bool CivetServer::authorized(const Request& request) const {
@@ -260,17 +265,22 @@ void CivetServer::answer_scrape(mg_connection* connection, const Request& reques
   const auto start = Clock::now();
   if (before_answer_) before_answer_(/*scrape=*/true);
   const TextFormat format = choose_format(request.accept);
-  std::string body = buffers_.take();
+  std::string out = buffers_.take();
+  out.resize(kHeadRoom);  // the head is known last, and not worth moving megabytes for
   std::string_view extra = "Vary: Accept, Accept-Encoding\r\n";
-  if (accepts_gzip(request.accept_encoding) && registry_.render_gzip(format, body)) {
+  if (accepts_gzip(request.accept_encoding) && registry_.render_gzip(format, out)) {
     extra = "Vary: Accept, Accept-Encoding\r\nContent-Encoding: gzip\r\n";
   } else {
-    registry_.render(format, body);
+    registry_.render(format, out);
   }
-  send_head(connection, 200, content_type(format), extra, body.size());
-  if (request.method != "HEAD") mg_write(connection, body.data(), body.size());
-  metrics_.record(request.method, format, body.size(), Clock::now() - start);
-  buffers_.give(std::move(body));
+  const std::size_t bytes = out.size() - kHeadRoom;
+  const std::string head = head_of(200, content_type(format), extra, bytes);
+  const std::size_t begin = kHeadRoom - head.size();
+  out.replace(begin, head.size(), head);
+  const bool head_only = request.method == "HEAD";
+  mg_write(connection, out.data() + begin, head_only ? head.size() : out.size() - begin);
+  metrics_.record(request.method, format, bytes, Clock::now() - start);
+  buffers_.give(std::move(out));
 }
 
 void CivetServer::answer_document(mg_connection* connection, const Request& request,
@@ -289,8 +299,8 @@ void CivetServer::answer_document(mg_connection* connection, const Request& requ
       extra += "Content-Encoding: gzip\r\n";
     }
   }
-  send_head(connection, document.status, document.content_type, extra, body.size());
-  if (request.method != "HEAD") mg_write(connection, body.data(), body.size());
+  send(connection, head_of(document.status, document.content_type, extra, body.size()),
+       request.method == "HEAD" ? std::string_view() : body);
 }
 
 void CivetServer::answer_events(mg_connection* connection, const Request& request) {
