@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,17 +15,15 @@
 namespace containerpilot::telemetry {
 
 std::optional<std::string> read_small_file(const std::string& path) {
-  constexpr std::size_t kStep = 4096;
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!fd.valid()) return std::nullopt;
   std::string text;
+  std::array<char, 4096> piece;
   while (text.size() < kMostRead) {
-    const std::size_t before = text.size();
-    text.resize(before + kStep);
-    const ssize_t got = ::read(fd.get(), text.data() + before, kStep);
-    text.resize(before + static_cast<std::size_t>(got > 0 ? got : 0));
+    const ssize_t got = ::read(fd.get(), piece.data(), piece.size());
     if (got < 0) return std::nullopt;
     if (got == 0) break;
+    text.append(piece.data(), static_cast<std::size_t>(got));
   }
   return text;
 }
@@ -68,18 +67,21 @@ std::optional<ProcessStat> read_process_stat(pid_t pid) {
 }
 
 std::optional<std::uint64_t> count_fds(pid_t pid) {
+  const std::string path = "/proc/" + std::to_string(pid) + "/fd";
+  struct stat folder {};
+  if (::stat(path.c_str(), &folder) != 0) return std::nullopt;
+  if (folder.st_size > 0) return static_cast<std::uint64_t>(folder.st_size);  // since Linux 6.2
   struct CloseDir {
     void operator()(DIR* dir) const { ::closedir(dir); }
   };
-  const std::unique_ptr<DIR, CloseDir> dir(
-      ::opendir(("/proc/" + std::to_string(pid) + "/fd").c_str()));
+  const std::unique_ptr<DIR, CloseDir> dir(::opendir(path.c_str()));
   if (!dir) return std::nullopt;
   std::uint64_t count = 0;
   while (const dirent* entry =
              ::readdir(dir.get())) {  // NOLINT(concurrency-mt-unsafe): our own DIR
     if (entry->d_name[0] != '.') ++count;
   }
-  return count;
+  return pid == ::getpid() ? count - 1 : count;  // one was ours, to count
 }
 
 }  // namespace containerpilot::telemetry

@@ -28,7 +28,7 @@ struct ProcessStat {
 /// The command between the brackets may hold anything, also ") R 1".
 std::optional<ProcessStat> parse_process_stat(std::string_view text);
 std::optional<ProcessStat> read_process_stat(pid_t pid);
-/// Entries of /proc/PID/fd.
+/// How many file descriptors the process has open.
 std::optional<std::uint64_t> count_fds(pid_t pid);
 
 }  // namespace containerpilot::telemetry

@@ -6,7 +6,7 @@
 
 namespace containerpilot::telemetry {
 
-ScrapeMetrics::ScrapeMetrics(Registry& registry) : registry_(registry) {
+ScrapeMetrics::ScrapeMetrics(Registry& registry) {
   const auto series = [&](std::string_view name, const Labels& labels = {}) {
     auto handle = registry.series(name, labels);
     return handle ? std::move(handle).value() : SeriesHandle();
@@ -16,9 +16,14 @@ ScrapeMetrics::ScrapeMetrics(Registry& registry) : registry_(registry) {
               series(kScrapes, {{"format", "openmetrics"}})};
   duration_ = series(kScrapeDuration);
   bytes_ = series(kScrapeBytes);
-  const Labels old = {{"handler", "prometheus"}};
+  Labels old = {{"handler", "prometheus"}};
   old_request_size_ = series(kOldScrapeRequestSize, old);
   old_response_size_ = series(kOldScrapeResponseSize, old);
+  old["code"] = "200";
+  for (const bool head : {false, true}) {
+    old["method"] = head ? "head" : "get";
+    old_scrapes_[head ? 1 : 0] = series(kOldScrapes, old);
+  }
 }
 
 void ScrapeMetrics::record(std::string_view method, TextFormat format, std::size_t bytes,
@@ -30,10 +35,7 @@ void ScrapeMetrics::record(std::string_view method, TextFormat format, std::size
   static_cast<void>(bytes_.record(size));
   static_cast<void>(old_request_size_.record(0));
   static_cast<void>(old_response_size_.record(size));
-  static_cast<void>(registry_.record(
-      kOldScrapes,
-      {{"code", "200"}, {"handler", "prometheus"}, {"method", method == "HEAD" ? "head" : "get"}},
-      1));
+  static_cast<void>(old_scrapes_[method == "HEAD" ? 1 : 0].record(1));
 }
 
 }  // namespace containerpilot::telemetry

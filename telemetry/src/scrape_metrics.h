@@ -17,8 +17,8 @@ class ScrapeMetrics {
   void record(std::string_view method, TextFormat format, std::size_t bytes, Duration took);
 
  private:
-  Registry& registry_;
-  std::array<SeriesHandle, 2> scrapes_;  // by format
+  std::array<SeriesHandle, 2> scrapes_;      // by format
+  std::array<SeriesHandle, 2> old_scrapes_;  // by method: GET, HEAD
   SeriesHandle duration_, bytes_, old_request_size_, old_response_size_;
 };
 

@@ -48,7 +48,7 @@ void SelfMetrics::update() const {
   // Two threads may do this at once; the total of the slower one is then refused, which is right.
   static_cast<void>(cpu_seconds_.record_total(now_of(CLOCK_PROCESS_CPUTIME_ID)));
   if (const auto fds = count_fds(::getpid())) {
-    static_cast<void>(open_fds_.record(static_cast<double>(*fds - 1)));  // one was ours, to count
+    static_cast<void>(open_fds_.record(static_cast<double>(*fds)));
   }
   static_cast<void>(max_fds_.record(limit(RLIMIT_NOFILE)));
   static_cast<void>(virtual_max_bytes_.record(limit(RLIMIT_AS)));
