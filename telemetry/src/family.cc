@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <charconv>
 #include <cmath>
 #include <utility>
@@ -113,7 +114,8 @@ std::string Family::key(const Labels& labels) const {
 }
 
 void Family::touch() {
-  if (dirty_ != nullptr) dirty_->store(true, std::memory_order_release);
+  if (dirty_ != nullptr)
+    dirty_->fetch_or(std::uint64_t{1} << dirty_bit_, std::memory_order_release);
 }
 
 bool Family::is_declared_as(const MetricSpec& metric) const {
@@ -211,10 +213,16 @@ Status Family::record(Series& series, double value) {
     return Error(Errc::kInvalid, text + " to counter '" + name_ + "': a counter never falls");
   }
   const std::lock_guard lock(mutex_);
+  ++records_;
   switch (type_) {
-    case MetricType::kGauge:
-      std::get<prometheus::Gauge>(series.value).Set(value);
+    case MetricType::kGauge: {
+      auto& gauge = std::get<prometheus::Gauge>(series.value);
+      // Most values are the last one once more: their text stays.
+      if (std::bit_cast<std::uint64_t>(gauge.Value()) == std::bit_cast<std::uint64_t>(value))
+        return ok();
+      gauge.Set(value);
       break;
+    }
     case MetricType::kCounter:
       std::get<prometheus::Counter>(series.value).Increment(value);
       break;
@@ -225,7 +233,6 @@ Status Family::record(Series& series, double value) {
       std::get<Summary>(series.value)->observe(value);
       break;
   }
-  ++records_;
   touch();
   return ok();
 }
@@ -245,9 +252,10 @@ Status Family::record_total(Series& series, double total) {
     append_number(text, total);
     return Error(Errc::kInvalid, text + ": a counter never falls");
   }
+  ++records_;
+  if (total == counter.Value()) return ok();
   // A new object, not the difference: adding differences would collect rounding errors.
   series.value.emplace<prometheus::Counter>().Increment(total);
-  ++records_;
   touch();
   return ok();
 }
@@ -273,9 +281,10 @@ Result<FamilyTotal> Family::total() const {
   return total;
 }
 
-void Family::set_dirty_flag(std::atomic<bool>* flag) {
+void Family::set_dirty_flag(std::atomic<std::uint64_t>* flags, unsigned bit) {
   const std::lock_guard lock(mutex_);
-  dirty_ = flag;
+  dirty_ = flags;
+  dirty_bit_ = static_cast<std::uint8_t>(bit);
 }
 
 bool Family::has_unit_suffix(std::string_view base) const {

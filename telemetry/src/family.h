@@ -5,6 +5,7 @@
 #include <prometheus/histogram.h>
 
 #include <atomic>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -54,8 +55,9 @@ class Family {
   [[nodiscard]] Result<double> value(const Series& series) const;
   [[nodiscard]] Result<FamilyTotal> total() const;
 
-  /// Set by the renderer: raised whenever the text of this family may have changed. May be null.
-  void set_dirty_flag(std::atomic<bool>* flag);
+  /// Set by the renderer: `bit` of `flags` is raised whenever the text of this family may have
+  /// changed. May be null.
+  void set_dirty_flag(std::atomic<std::uint64_t>* flags, unsigned bit);
   void render(TextFormat format, OpenMetricsType open_metrics, std::string& out) const;
 
  private:
@@ -80,12 +82,13 @@ class Family {
 
   const std::string name_;
   const MetricType type_;
+  std::uint8_t dirty_bit_ = 0;
   mutable std::mutex mutex_;
   std::string help_;
   std::unique_ptr<Rare> rare_;
   std::map<std::string, std::shared_ptr<Series>, std::less<>> series_;  // by label block
   std::uint64_t records_ = 0;
-  std::atomic<bool>* dirty_ = nullptr;
+  std::atomic<std::uint64_t>* dirty_ = nullptr;
 };
 
 }  // namespace containerpilot::telemetry

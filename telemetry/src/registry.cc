@@ -18,7 +18,7 @@ namespace {
 using Index =
     std::unordered_map<std::string_view, std::shared_ptr<Family>>;  // keys live in the families
 
-constexpr std::size_t kFamiliesPerChunk = 64;
+constexpr std::size_t kFamiliesPerChunk = 64;  // one bit each
 constexpr std::array<std::string_view, 3> kOwnedSuffixes = {"_bucket", "_count", "_sum"};
 
 /// Names this family's samples take besides its own.
@@ -198,31 +198,45 @@ class Registry::Impl {
 
  private:
   static constexpr std::string_view kEof = "# EOF\n";
+  static constexpr std::uint64_t kAll = ~std::uint64_t{0};
 
   struct Rendered {
     std::string text;
+    std::vector<std::uint32_t> ends;  ///< of each family's part of the text
+    std::uint64_t stale = kAll;       ///< families whose part is out of date
     GzipPart packed;
-    bool fresh = false, packed_fresh = false;
+    bool packed_fresh = false;
   };
   /// Neighbouring families whose text is kept together.
   struct Chunk {
     std::vector<std::pair<std::shared_ptr<Family>, OpenMetricsType>> families;
-    std::atomic<bool> dirty{true};
-    bool ages = false;  ///< holds a summary, which changes with time alone
+    std::atomic<std::uint64_t> dirty{0};
+    std::uint64_t ages = 0;  ///< summaries, which change with time alone
     std::array<Rendered, 2> formats;
   };
 
   Rendered& refresh(Chunk& chunk, TextFormat format) {
-    if (chunk.dirty.exchange(false, std::memory_order_acquire) || chunk.ages) {
-      for (Rendered& rendered : chunk.formats) rendered.fresh = rendered.packed_fresh = false;
-    }
+    const std::uint64_t dirty = chunk.dirty.exchange(0, std::memory_order_acquire) | chunk.ages;
+    for (Rendered& rendered : chunk.formats) rendered.stale |= dirty;
     Rendered& rendered = chunk.formats[static_cast<std::size_t>(format)];
-    if (!rendered.fresh) {
-      scratch_.clear();
-      for (const auto& [family, type] : chunk.families) family->render(format, type, scratch_);
-      rendered.text = scratch_;
-      rendered.fresh = true;
+    if (rendered.stale == 0) return rendered;
+    scratch_.clear();
+    rendered.ends.resize(chunk.families.size());
+    std::size_t begin = 0;
+    for (std::size_t i = 0; i < chunk.families.size(); ++i) {
+      const std::size_t end = std::exchange(rendered.ends[i], 0);
+      const auto& [family, type] = chunk.families[i];
+      if ((rendered.stale >> i & 1) != 0) {
+        family->render(format, type, scratch_);
+      } else {
+        scratch_.append(rendered.text, begin, end - begin);
+      }
+      rendered.ends[i] = static_cast<std::uint32_t>(scratch_.size());
+      begin = end;
     }
+    rendered.text = scratch_;
+    rendered.stale = 0;
+    rendered.packed_fresh = false;
     return rendered;
   }
 
@@ -241,9 +255,10 @@ class Registry::Impl {
         chunks.push_back(std::make_unique<Chunk>());
       }
       Chunk& chunk = *chunks.back();
+      const auto bit = static_cast<unsigned>(chunk.families.size());
       chunk.families.emplace_back(family, open_metrics_type(*family));
-      chunk.ages = chunk.ages || family->type() == MetricType::kSummary;
-      family->set_dirty_flag(&chunk.dirty);
+      if (family->type() == MetricType::kSummary) chunk.ages |= std::uint64_t{1} << bit;
+      family->set_dirty_flag(&chunk.dirty, bit);
     }
     // Families that left the index were detached by clear(), so the old flags have no users left.
     chunks_ = std::move(chunks);

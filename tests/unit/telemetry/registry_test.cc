@@ -6,6 +6,8 @@
 #include <atomic>
 #include <cmath>
 #include <limits>
+#include <map>
+#include <random>
 #include <thread>
 
 #include "unit/telemetry/comma_locale.h"
@@ -181,6 +183,37 @@ TEST(Registry, ShowsEachChangeThroughTheCache) {
   EXPECT_EQ(text(registry), before);
   registry.remove("m1100");
   EXPECT_THAT(text(registry), Not(HasSubstr("m1100")));
+}
+
+TEST(Registry, MendsItsTextLikeOneThatWritesAllAnew) {
+  constexpr int kFamilies = 200;
+  Registry mended;
+  std::map<std::pair<int, int>, double> values;  // by family and label
+  const auto name = [](int i) { return "m" + std::to_string(1000 + i); };
+  for (int i = 0; i < kFamilies; ++i) ASSERT_TRUE(mended.declare(metric(name(i))));
+  std::minstd_rand dice(20161107);
+  for (int round = 0; round < 200; ++round) {
+    for (int change = static_cast<int>(dice() % 5); change > 0; --change) {
+      const int family = static_cast<int>(dice() % kFamilies), label = static_cast<int>(dice() % 3);
+      const Labels labels = {{"l", std::to_string(label)}};
+      if (dice() % 4 == 0) {
+        values.erase({family, label});
+        mended.remove_series(name(family), labels);
+      } else {
+        const double value = values[{family, label}] =
+            dice() % 3 == 0 ? 1e9 : static_cast<double>(dice() % 9);
+        ASSERT_TRUE(mended.record(name(family), labels, value));
+      }
+    }
+    Registry anew;
+    for (int i = 0; i < kFamilies; ++i) ASSERT_TRUE(anew.declare(metric(name(i))));
+    for (const auto& [key, value] : values) {
+      ASSERT_TRUE(anew.record(name(key.first), {{"l", std::to_string(key.second)}}, value));
+    }
+    // Each format is asked for only now and then, and mends what it missed.
+    const auto format = dice() % 3 == 0 ? TextFormat::kOpenMetrics100 : TextFormat::kPrometheus004;
+    ASSERT_EQ(text(mended, format), text(anew, format)) << "round " << round;
+  }
 }
 
 TEST(Registry, LeavesOutFamiliesWithoutSeries) {
