@@ -48,9 +48,10 @@ App::App(EpollReactor& reactor, Launcher& launcher, Resolver& resolver, HttpClie
                 },
                 [this](const telemetry::SensorState& state) { sensor_pages_.update(state); }}),
       scaling_(reactor, registry_, &sensors_,
-               [this](const std::string& service) -> std::optional<unsigned> {
+               [this](const std::string& service) -> telemetry::ScalingSignals::Instances {
                  const auto count = catalog_->healthy_instances(service);
-                 return count ? std::optional(static_cast<unsigned>(*count)) : std::nullopt;
+                 if (!count) return {std::nullopt, /*awaited=*/!catalog_->name().empty()};
+                 return {static_cast<unsigned>(*count)};
                }),
       supervisor_(reactor, launcher, probes_, bus_, environment_, supervisor_hooks()) {}
 

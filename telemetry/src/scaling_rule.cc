@@ -50,7 +50,8 @@ void ScalingRule::Window::add(TimePoint now, std::uint64_t count, Duration width
 }
 
 ScalingDecision ScalingRule::decide(TimePoint now, std::optional<unsigned> instances,
-                                    const std::vector<std::optional<double>>& values) {
+                                    const std::vector<std::optional<double>>& values,
+                                    bool awaited) {
   ScalingDecision decision;
   decision.ratios.resize(spec_.triggers.size());
   std::optional<std::uint64_t> proposed;
@@ -91,11 +92,18 @@ ScalingDecision ScalingRule::decide(TimePoint now, std::optional<unsigned> insta
     if (proposed != current) decision.hold = ScalingHold::kMissingInput;
     proposed = current;
   }
-  if (uncounted || (missing && current == 0)) {
+  const bool no_count = uncounted || (awaited && !instances);
+  if (no_count || (missing && current == 0)) {
     // Without a count the share of one instance says nothing of the fleet, and without any earlier
     // count the known triggers alone could lower.
-    decision.hold = uncounted ? ScalingHold::kNoInstances : ScalingHold::kMissingInput;
+    decision.hold = no_count ? ScalingHold::kNoInstances : ScalingHold::kMissingInput;
     return decision;
+  }
+  if (!seeded_ && instances.value_or(0) > 0) {
+    // What runs now counts as a recommendation: a restarted agent must not lower at once.
+    seeded_ = true;
+    up_.add(now, current, spec_.stabilization_up, false);
+    down_.add(now, current, spec_.stabilization_down, true);
   }
   const std::uint64_t stable =
       stabilize(now, current > 0 ? current : *proposed, *proposed, decision.hold);
@@ -114,12 +122,6 @@ ScalingDecision ScalingRule::decide(TimePoint now, std::optional<unsigned> insta
 
 std::uint64_t ScalingRule::stabilize(TimePoint now, std::uint64_t current, std::uint64_t proposed,
                                      ScalingHold& hold) {
-  if (!seeded_) {
-    // What runs now counts as a recommendation: a restarted agent must not lower at once.
-    seeded_ = true;
-    up_.add(now, current, spec_.stabilization_up, false);
-    down_.add(now, current, spec_.stabilization_down, true);
-  }
   up_.add(now, proposed, spec_.stabilization_up, false);
   down_.add(now, proposed, spec_.stabilization_down, true);
   if (current < up_.extreme()) {

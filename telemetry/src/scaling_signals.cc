@@ -67,14 +67,15 @@ class ScalingSignals::Impl {
 
   void evaluate(Entry& entry) {
     const ScalingSpec& spec = entry.rule->spec();
-    const auto instances = instances_of_ ? instances_of_(spec.service) : std::nullopt;
+    const Instances known = instances_of_ ? instances_of_(spec.service) : Instances{};
     std::vector<std::optional<double>> values;
     for (std::size_t i = 0; i < spec.triggers.size(); ++i) {
       values.push_back(value_of(spec.service, spec.triggers[i], entry.inputs[i]));
     }
-    entry.decision = entry.rule->decide(reactor_.now(), instances, values);
+    entry.decision = entry.rule->decide(reactor_.now(), known.count, values, known.awaited);
     const Labels service = {{"service", spec.service}};
-    show(kScalingInstances, service, instances ? std::optional<double>(*instances) : std::nullopt);
+    show(kScalingInstances, service,
+         known.count ? std::optional<double>(*known.count) : std::nullopt);
     const ScalingDecision& decision = entry.decision;
     show(kScalingRaw, service,
          decision.raw ? std::optional(static_cast<double>(*decision.raw)) : std::nullopt);

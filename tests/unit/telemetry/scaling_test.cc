@@ -122,6 +122,14 @@ TEST(Scaling, DoesNotLowerRightAfterARestartOfTheAgent) {
   ScalingSpec windowed = spec({{"a", 10, kService}});
   windowed.stabilization_down = 300s;
   EXPECT_EQ(once(windowed, 6, {20}).desired, 6U);
+  // A catalog that has not answered yet, or knows nobody yet, is no reason either.
+  ScalingRule early(windowed), empty(windowed);
+  EXPECT_EQ(early.decide(TimePoint(1000s), std::nullopt, {20}, true).desired, std::nullopt);
+  EXPECT_EQ(early.decide(TimePoint(1000s), std::nullopt, {20}, true).hold,
+            ScalingHold::kNoInstances);
+  EXPECT_EQ(early.decide(TimePoint(1001s), 6, {20}).desired, 6U);
+  EXPECT_EQ(empty.decide(TimePoint(1000s), 0, {20}).desired, 2U);
+  EXPECT_EQ(empty.decide(TimePoint(1001s), 6, {20}).desired, 6U);
 }
 
 TEST(Scaling, RaisesOnlyAfterTheWholeUpWindow) {
@@ -242,7 +250,10 @@ class Reference {
     if (uncounted) return {std::nullopt, raw, ScalingHold::kNoInstances};
     if (missing && current == 0) return {std::nullopt, raw, ScalingHold::kMissingInput};
     const long long baseline = current > 0 ? current : *proposed;
-    if (history_.empty()) history_.emplace_back(second, baseline);
+    if (!counted_ && instances.value_or(0) > 0) {
+      counted_ = true;
+      history_.emplace_back(second, current);
+    }
     history_.emplace_back(second, *proposed);
     long long up = *proposed, down = *proposed;
     for (const auto& [at, count] : history_) {
@@ -267,6 +278,7 @@ class Reference {
   const ScalingSpec spec_;
   std::vector<std::pair<long long, long long>> history_;
   std::optional<long long> advised_;
+  bool counted_ = false;
 };
 
 TEST(Scaling, AgreesWithASlowReferenceOnRandomHistories) {
@@ -329,7 +341,8 @@ TEST(ScalingSignals, ExportsWhatIsKnownAndNothingElse) {
   ASSERT_TRUE(registry.declare(metric));
   ASSERT_TRUE(registry.series("sessions"));  // declared and 0, but never recorded
   std::optional<unsigned> instances;
-  ScalingSignals signals(loop, registry, nullptr, [&](const std::string&) { return instances; });
+  ScalingSignals signals(loop, registry, nullptr,
+                         [&](const std::string&) { return ScalingSignals::Instances{instances}; });
   ScalingSpec rule = spec({{"sessions", 10, kInstance}});
   signals.set({rule});
   loop.advance(1s);

@@ -24,7 +24,7 @@ enum class ScalingHold : std::uint8_t {
   kNone,
   kTolerance,      ///< the ratio is close enough to 1
   kMissingInput,   ///< a value is missing or stale: no lowering
-  kNoInstances,    ///< an instance-scoped trigger, and nobody knows how many instances there are
+  kNoInstances,    ///< nobody knows (yet) how many instances there are, and it matters
   kStabilizeUp,    ///< not every recommendation of the up window asked for as much
   kStabilizeDown,  ///< a recommendation of the down window asked for more
   kMin,
@@ -56,8 +56,10 @@ class ScalingRule {
   /// @param values     one per trigger; none: missing, stale or not finite. Of scope `instance`
   /// what this
   ///                   instance carries, of scope `service` what every instance reads alike
+  /// @param awaited    somebody will know how many instances there are: no count is made up until
+  /// then
   ScalingDecision decide(TimePoint now, std::optional<unsigned> instances,
-                         const std::vector<std::optional<double>>& values);
+                         const std::vector<std::optional<double>>& values, bool awaited = false);
   [[nodiscard]] const ScalingSpec& spec() const { return spec_; }
 
  private:
@@ -74,7 +76,7 @@ class ScalingRule {
                           ScalingHold& hold);
 
   const ScalingSpec spec_;
-  bool seeded_ = false;
+  bool seeded_ = false;  // with the first count of instances
   Window up_, down_;
   std::optional<std::uint64_t> last_;  // after windows, before limits
   bool active_ = false;
@@ -83,8 +85,12 @@ class ScalingRule {
 /// Evaluates the rules once a second and exports containerpilot_scaling_*. Loop thread only.
 class ScalingSignals {
  public:
-  /// Healthy instances of a service as the catalog knows them; none: no catalog, or no answer yet.
-  using InstancesOf = std::function<std::optional<unsigned>(const std::string& service)>;
+  /// Healthy instances of a service as the catalog knows them.
+  struct Instances {
+    std::optional<unsigned> count;
+    bool awaited = false;  ///< there is a catalog, and it has not answered yet
+  };
+  using InstancesOf = std::function<Instances(const std::string& service)>;
   /// `sensors` tells which values are stale and may be null.
   ScalingSignals(Reactor& reactor, Registry& registry, const Sensors* sensors,
                  InstancesOf instances_of);
