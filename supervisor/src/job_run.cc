@@ -131,10 +131,7 @@ std::string Job::describe_cause() const {
 
 std::string Job::describe_condition() const {
   const HeldCondition& condition = *spec_.when.condition;
-  const char* const state = condition.state == HeldState::kRunning   ? "running"
-                            : condition.state == HeldState::kHealthy ? "healthy"
-                                                                     : "held";
-  return "while '" + condition.source + "' is " + state;
+  return "while '" + condition.source + "' is " + std::string(held_state_name(condition.state));
 }
 
 void Job::tell_pid(pid_t pid) {

@@ -141,8 +141,8 @@ Parsed CgroupReader::read(TimePoint now) {
     const bool no_lines = group == "io" && read_io(parsed);
     if (group == "pressure") read_pressure(parsed);
     if (parsed.samples.size() == before && !no_lines) {
-      parsed.errors.push_back("cannot find '" + group + "' of a control group below '" +
-                              source_.root + "'");
+      parsed.add_error("cannot find '" + group + "' of a control group below '" + source_.root +
+                       "'");
     }
   }
   return parsed;

@@ -1,5 +1,6 @@
 #include "containerpilot/telemetry/pages.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <ctime>
@@ -47,14 +48,16 @@ std::string path_of(std::string_view sensor) {
 }
 
 bool usable(const SensorState& state) {
-  return !state.stale && !state.series.empty() && (!state.value || std::isfinite(*state.value));
+  return !state.stale && std::any_of(state.series.begin(), state.series.end(),
+                                     [](const auto& one) { return std::isfinite(one.second); });
 }
 
 std::string reason(const SensorState& state) {
+  if (!state.idle.empty()) return "not measured: " + state.idle;
   if (state.stale)
     return "stale: " + (state.last_error.empty() ? "no value in time" : state.last_error);
   if (!state.last_error.empty()) return state.last_error;
-  if (state.value) return "the value is not a finite number";
+  if (!state.series.empty()) return "the value is not a finite number";
   return "no value yet";
 }
 

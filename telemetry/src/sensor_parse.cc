@@ -14,12 +14,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::size_t kMaxErrors = 5;
-
-void add_error(Parsed& parsed, std::string text) {
-  if (parsed.errors.size() < kMaxErrors) parsed.errors.push_back(std::move(text));
-}
-
 Sample sample_of(const SensorSpec& sensor, std::string name, double value) {
   Sample sample;
   sample.name = std::move(name);
@@ -113,6 +107,18 @@ bool parse_labels(LineCursor& line, Labels& labels) {
   }
 }
 
+/// As a Prometheus server does with labels that it sets itself.
+void export_reserved(Labels& labels) {
+  for (const std::string reserved : {"job", "instance"}) {
+    auto label = labels.extract(reserved);
+    if (label.empty()) continue;
+    std::string name = "exported_" + reserved;
+    while (labels.contains(name)) name.insert(0, "exported_");
+    label.key() = std::move(name);
+    labels.insert(std::move(label));
+  }
+}
+
 std::optional<Sample> parse_sample(std::string_view text) {
   LineCursor line(text);
   Sample sample;
@@ -120,6 +126,7 @@ std::optional<Sample> parse_sample(std::string_view text) {
   if (!legal_metric_name(sample.name)) return std::nullopt;
   line.skip_blanks();
   if (line.take('{') && !parse_labels(line, sample.labels)) return std::nullopt;
+  export_reserved(sample.labels);
   line.skip_blanks();
   const auto value = parse_metric_value(line.until(" \t"));
   if (!value) return std::nullopt;
@@ -188,7 +195,7 @@ Parsed parse_number_output(std::string_view text, const SensorSpec& sensor) {
   if (value) {
     parsed.samples.push_back(sample_of(sensor, sensor.metric.name, value.value()));
   } else {
-    add_error(parsed, value.error().text());
+    parsed.add_error(value.error().text());
   }
   return parsed;
 }
@@ -197,7 +204,7 @@ Parsed parse_json_output(std::string_view text, const SensorSpec& sensor) {
   Parsed parsed;
   const json document = json::parse(text, nullptr, false);
   if (document.is_discarded()) {
-    add_error(parsed, "cannot read the output: it is not JSON");
+    parsed.add_error("cannot read the output: it is not JSON");
     return parsed;
   }
   Labels labels;
@@ -207,8 +214,8 @@ Parsed parse_json_output(std::string_view text, const SensorSpec& sensor) {
     if (value) {
       labels.emplace(label, std::move(*value));
     } else {
-      add_error(parsed,
-                "cannot find a string or number for label '" + label + "' at '" + pointer + "'");
+      parsed.add_error("cannot find a string or number for label '" + label + "' at '" + pointer +
+                       "'");
     }
   }
   if (!parsed.errors.empty()) return parsed;  // without a label the value would be another series
@@ -216,7 +223,7 @@ Parsed parse_json_output(std::string_view text, const SensorSpec& sensor) {
     const json* at = find_pointer(document, pointer);
     const auto value = at != nullptr ? number_of(*at) : std::nullopt;
     if (!value) {
-      add_error(parsed, "cannot find a number for '" + name + "' at '" + pointer + "'");
+      parsed.add_error("cannot find a number for '" + name + "' at '" + pointer + "'");
       continue;
     }
     Sample sample = sample_of(sensor, name, *value);
@@ -248,12 +255,12 @@ Parsed parse_prometheus_output(std::string_view text) {
       parsed.samples.push_back(std::move(*sample));
     } else {
       constexpr std::size_t kShown = 60;
-      add_error(parsed, "cannot read line " + std::to_string(number) + " '" +
-                            std::string(line.substr(0, kShown)) + "' as a Prometheus sample");
+      parsed.add_error("cannot read line " + std::to_string(number) + " '" +
+                       std::string(line.substr(0, kShown)) + "' as a Prometheus sample");
     }
   }
   if (parsed.samples.empty() && parsed.errors.empty())
-    add_error(parsed, "cannot find a sample in the output");
+    parsed.add_error("cannot find a sample in the output");
   return parsed;
 }
 

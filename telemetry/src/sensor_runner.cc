@@ -10,6 +10,7 @@
 #include "containerpilot/supervisor/log.h"
 #include "containerpilot/supervisor/random_seed.h"
 #include "containerpilot/telemetry/agent_metrics.h"
+#include "containerpilot/telemetry/number.h"
 #include "proc.h"
 #include "process_tree.h"
 
@@ -200,14 +201,7 @@ void SensorRunner::on_due() {
   const TimePoint now = context_.reactor.now();
   if (next <= now) next += spec_.interval * ((now - next) / spec_.interval + 1);
   schedule(next);
-  if (paused_ && spec_.paused_in_maintenance) return;
-  if (!held()) {
-    if (state_.up) {
-      state_.up = false;
-      show_health();
-    }
-    return;
-  }
+  if (idle()) return;
   if (running_) {
     static_cast<void>(results_[SensorResult::kOverlap].record(1));
     return;
@@ -215,23 +209,42 @@ void SensorRunner::on_due() {
   if (spec_.jitter <= Duration(0)) return start();
   std::uniform_int_distribution<Duration::rep> delay(0, spec_.jitter.count() - 1);
   running_ = true;  // also while it waits: the next tick must not start a second one
-  jitter_timer_ = context_.reactor.after(Duration(delay(random_)), [this] { start(); });
+  jitter_timer_ = context_.reactor.after(Duration(delay(random_)), [this] {
+    running_ = false;
+    if (!idle()) start();
+  });
 }
 
-bool SensorRunner::held() const {
-  if (!spec_.condition || !context_.hooks.condition_holds) return true;
-  return context_.hooks.condition_holds(*spec_.condition);
+bool SensorRunner::idle() {
+  const auto& condition = spec_.condition;
+  if (paused_ && spec_.paused_in_maintenance) {
+    rest("in maintenance");
+  } else if (condition && context_.hooks.condition_holds &&
+             !context_.hooks.condition_holds(*condition)) {
+    rest("'" + condition->source + "' is not " + std::string(held_state_name(condition->state)));
+  } else {
+    state_.idle.clear();
+  }
+  return !state_.idle.empty();
+}
+
+void SensorRunner::rest(std::string why) {
+  if (why == state_.idle) return;
+  state_.idle = std::move(why);
+  state_.up = false;
+  show_health();
 }
 
 void SensorRunner::start() {
   running_ = true;
+  started_ = std::chrono::steady_clock::now();
   if (!std::holds_alternative<std::monostate>(probe_)) return start_probe();
   if (const auto* file = std::get_if<FileSource>(&spec_.source)) {
     auto text = read_file(file->path);
-    if (!text) return finish(SensorResult::kUnavailable, text.error().text(), Duration(0));
-    return take_output(text.value(), Duration(0));
+    if (!text) return finish(SensorResult::kUnavailable, text.error().text(), since_start());
+    return take_output(text.value(), since_start());
   }
-  if (cgroup_) return take(cgroup_->read(context_.reactor.now()), Duration(0));
+  if (cgroup_) return take(cgroup_->read(context_.reactor.now()), since_start());
   const auto& job = std::get<ProcessSource>(spec_.source).job;
   const auto pid = context_.hooks.pid_of ? context_.hooks.pid_of(job) : std::nullopt;
   if (pid != last_pid_) {
@@ -244,10 +257,9 @@ void SensorRunner::start() {
   if (!parsed) {
     // Not a failure: a job that does not run has nothing to measure.
     running_ = false;
-    state_.up = false;
-    return show_health();
+    return rest("job '" + job + "' does not run");
   }
-  take(std::move(*parsed), Duration(0));
+  take(std::move(*parsed), since_start());
 }
 
 void SensorRunner::start_probe() {
@@ -299,7 +311,9 @@ void SensorRunner::take(Parsed parsed, Duration took) {
   if (!parsed.errors.empty()) {
     result = !unreadable && recorded.out_of_range ? SensorResult::kRange : SensorResult::kParse;
   }
-  finish(result, join(parsed.errors), took);
+  std::string errors = join(parsed.errors);
+  if (parsed.more_errors > 0) errors += "; and " + std::to_string(parsed.more_errors) + " more";
+  finish(result, errors, took);
 }
 
 void SensorRunner::finish(SensorResult result, const std::string& error, Duration took) {
@@ -327,10 +341,11 @@ void SensorRunner::finish(SensorResult result, const std::string& error, Duratio
 void SensorRunner::grow_stale() {
   state_.stale = true;
   state_.up = false;
-  const auto age = std::chrono::round<std::chrono::seconds>(spec_.stale_after).count();
-  log_warn(kModule,
-           "sensor '" + spec_.name + "' is stale: no good value for " + std::to_string(age) + " s",
-           {{"sensor", spec_.name}});
+  if (state_.idle.empty()) {
+    std::string text = "sensor '" + spec_.name + "' is stale: no good value for ";
+    append_number(text, seconds(spec_.stale_after));
+    log_warn(kModule, text + " s", {{"sensor", spec_.name}});
+  }
   series_.expire(context_.reactor.now());
   show_health();
 }
@@ -357,7 +372,7 @@ void SensorRunner::report(SensorResult result, const std::string& error) {
 
 void SensorRunner::show_health() {
   static_cast<void>(up_gauge_.record(state_.up ? 1 : 0));
-  static_cast<void>(stale_gauge_.record(state_.stale ? 1 : 0));
+  static_cast<void>(stale_gauge_.record(state_.stale && state_.idle.empty() ? 1 : 0));
   static_cast<void>(count_gauge_.record(static_cast<double>(series_.size())));
   if (context_.hooks.updated) context_.hooks.updated(state());
 }

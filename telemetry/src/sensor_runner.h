@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -11,6 +12,7 @@
 
 #include "cgroup.h"
 #include "containerpilot/telemetry/sensors.h"
+#include "sensor_families.h"
 #include "sensor_parse.h"
 
 namespace containerpilot::telemetry {
@@ -22,8 +24,7 @@ struct SensorContext {
   const Environment& environment;
   Registry& registry;
   Sensors::Hooks hooks;
-  /// May this sensor write to a family of that name? Declares it if need be.
-  std::function<Status(const MetricSpec&)> claim;
+  SensorFamilies families;
 };
 
 /// How a run ended; also the label `result`.
@@ -74,10 +75,13 @@ class SensorSeries {
     SeriesHandle handle;
     double value = 0;
     MetricType type = MetricType::kGauge;
-    TimePoint at{};  ///< of the last good value
-    std::uint64_t seen = 0;
+    std::optional<TimePoint> at = {};  ///< of the last good value
   };
-  Entry* find_or_make(const Sample& sample, std::string& error, bool& no_room);
+  using Map = std::map<std::string, Entry>;  // by name and label block
+  [[nodiscard]] Labels labels_of(const Sample& sample) const;
+  /// The end, and why, if it cannot be.
+  Map::iterator make(const Sample& sample, Labels labels, std::string& error);
+  Map::iterator erase(Map::iterator it);
   Status record_one(Entry& entry, const Sample& sample, double value);
 
   SensorContext& context_;
@@ -86,9 +90,8 @@ class SensorSeries {
     std::string metric;
     TimePoint at;
   };
-  std::map<std::string, Entry> series_;  // by name and label block
-  std::map<std::string, Lost> lost_;     // grew stale and may come back
-  std::uint64_t run_ = 0;
+  Map series_;
+  std::map<std::string, Lost> lost_;  // grew stale and may come back
 };
 
 /// One sensor on its own clock. Loop thread only.
@@ -121,7 +124,10 @@ class SensorRunner {
   void grow_stale();
   void report(SensorResult result, const std::string& error);
   void show_health();
-  [[nodiscard]] bool held() const;
+  /// Is there nothing to measure now? Then state_.idle says why.
+  bool idle();
+  void rest(std::string why);
+  [[nodiscard]] Duration since_start() const { return std::chrono::steady_clock::now() - started_; }
 
   SensorContext& context_;
   const SensorSpec spec_;
@@ -141,6 +147,7 @@ class SensorRunner {
   double cpu_ = 0;                 // and what it has used
   SensorState state_;
   TimePoint due_{};
+  std::chrono::steady_clock::time_point started_;  // of the run; the loop's time stands still in it
   Watch timer_, jitter_timer_, stale_timer_, run_;
 };
 

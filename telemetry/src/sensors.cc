@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <set>
 #include <utility>
 
 #include "containerpilot/supervisor/log.h"
@@ -23,27 +22,26 @@ Duration phase(std::uint64_t index, Duration interval) {
   return Duration(static_cast<Duration::rep>(fraction * width));
 }
 
-/// Families of the agent's own table that sensors (cgroup, process) write to.
-bool shared_family(std::string_view name) {
-  return name.starts_with("containerpilot_cgroup_") || name.starts_with("containerpilot_process_");
-}
-
 }  // namespace
 
 class Sensors::Impl {
  public:
   Impl(Reactor& reactor, ProbeRunner& probes, const Environment& environment, Registry& registry,
        Hooks hooks)
-      : registry_(registry), context_{reactor,
-                                      probes,
-                                      environment,
-                                      registry,
-                                      std::move(hooks),
-                                      [this](const MetricSpec& metric) { return claim(metric); }} {
+      : context_{reactor,  probes,           environment,
+                 registry, std::move(hooks), SensorFamilies(registry)} {
     declare_agent_metrics(registry);
   }
 
+  void retire(const std::vector<SensorSpec>& specs) {
+    std::erase_if(runners_, [&](const auto& runner) {
+      return std::find(specs.begin(), specs.end(), runner->spec()) == specs.end();
+    });
+    context_.families.drop_unused();
+  }
+
   void set(const std::vector<SensorSpec>& specs) {
+    retire(specs);  // before the new ones start: they may feed the same series
     std::vector<std::unique_ptr<SensorRunner>> before = std::exchange(runners_, {});
     std::vector<const SensorSpec*> fresh;
     for (const SensorSpec& spec : specs) {
@@ -56,8 +54,6 @@ class Sensors::Impl {
         fresh.push_back(&spec);
       }
     }
-    before.clear();  // before the new ones start: they may feed the same series
-    drop_unused_families(specs);
     for (const SensorSpec* spec : fresh) {
       const Duration offset = phase(started_++, spec->interval);
       const Duration delay = spec->first_run_at_once ? offset : spec->interval + offset;
@@ -94,42 +90,7 @@ class Sensors::Impl {
   }
 
  private:
-  Status claim(const MetricSpec& metric) {
-    if (shared_family(metric.name)) return ok();
-    const auto owned = families_.find(metric.name);
-    if (owned != families_.end() && owned->second == metric) return ok();
-    if (owned == families_.end() && registry_.has(metric.name)) {
-      return Error(Errc::kInvalid,
-                   "cannot write to metric '" + metric.name + "': it belongs to somebody else");
-    }
-    auto declared = registry_.declare(metric);
-    if (declared) families_.insert_or_assign(metric.name, metric);
-    return declared;
-  }
-
-  /// A family of a sensor that is gone would stay as a claim on its name (and type) for ever.
-  void drop_unused_families(const std::vector<SensorSpec>& specs) {
-    std::set<std::string_view> wanted;
-    bool foreign = false;
-    for (const SensorSpec& spec : specs) {
-      wanted.insert(spec.metric.name);
-      for (const auto& [name, pointer] : spec.values) wanted.insert(name);
-      foreign = foreign || spec.format == SensorFormat::kPrometheus;
-    }
-    if (foreign) return;  // those name their families only when they run
-    for (auto it = families_.begin(); it != families_.end();) {
-      if (wanted.contains(it->first)) {
-        ++it;
-        continue;
-      }
-      registry_.remove(it->first);
-      it = families_.erase(it);
-    }
-  }
-
-  Registry& registry_;
   SensorContext context_;
-  std::map<std::string, MetricSpec, std::less<>> families_;
   std::vector<std::unique_ptr<SensorRunner>> runners_;
   std::uint64_t started_ = 0;
   bool paused_ = false;
@@ -140,6 +101,7 @@ Sensors::Sensors(Reactor& reactor, ProbeRunner& probes, const Environment& envir
     : impl_(std::make_unique<Impl>(reactor, probes, environment, registry, std::move(hooks))) {}
 Sensors::~Sensors() = default;
 void Sensors::set(const std::vector<SensorSpec>& sensors) { impl_->set(sensors); }
+void Sensors::retire(const std::vector<SensorSpec>& sensors) { impl_->retire(sensors); }
 void Sensors::pause(bool paused) { impl_->pause(paused); }
 void Sensors::stop() { impl_->stop(); }
 std::vector<SensorState> Sensors::states() const { return impl_->states(); }

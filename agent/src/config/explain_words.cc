@@ -24,10 +24,7 @@ std::string events_text(const std::vector<EventKey>& events, const char* separat
 }
 
 std::string condition_text(const HeldCondition& condition) {
-  const char* state = condition.state == HeldState::kRunning   ? "running"
-                      : condition.state == HeldState::kHealthy ? "healthy"
-                                                               : "held";
-  return "'" + condition.source + "' is " + state;
+  return "'" + condition.source + "' is " + std::string(held_state_name(condition.state));
 }
 
 std::string joined(const std::vector<std::string>& words) {

@@ -205,6 +205,24 @@ TEST_F(SensorTest, AddsIncrementsAndRefusesNegativeOnes) {
   EXPECT_THAT(state().last_error, HasSubstr("a counter never falls"));
 }
 
+TEST_F(SensorTest, MakesUpNoNumberForARefusedFirstValue) {
+  SensorSpec added = file_sensor("added_total", "-5"), total = file_sensor("all_total", "-5");
+  added.metric.type = total.metric.type = MetricType::kCounter;
+  total.total = true;
+  sensors_.set({added, total});
+  loop_.advance(1s);
+  for (const std::string name : {"added_total", "all_total"}) {
+    EXPECT_EQ(value(name), std::nullopt);
+    EXPECT_FALSE(sensors_.freshness(name));
+  }
+  EXPECT_THAT(state(0).series, testing::IsEmpty());
+  EXPECT_THAT(state(1).series, testing::IsEmpty());
+  say("added_total", "5");
+  loop_.advance(20s);
+  EXPECT_EQ(value("added_total"), 10);
+  EXPECT_EQ(state().value, 10);  // what the metric says, not the last increment
+}
+
 TEST_F(SensorTest, BeginsATotalAnewAfterItFell) {
   SensorSpec spec = file_sensor("c_total", "100");
   spec.metric.type = MetricType::kCounter;
@@ -270,9 +288,45 @@ TEST_F(SensorTest, CapsItsSeries) {
   EXPECT_EQ(runs("many", "ok"), 1);
 }
 
+TEST_F(SensorTest, MakesRoomForTheSeriesOfTheNextRun) {
+  SensorSpec spec = file_sensor("turns", "m{i=\"0\"} 1\n");
+  spec.format = SensorFormat::kPrometheus;
+  spec.max_series = 1;
+  sensors_.set({spec});
+  loop_.advance(0s);
+  for (const std::string i : {"1", "2", "3"}) {
+    say("turns", "m{i=\"" + i + "\"} 1\n");
+    loop_.advance(10s);
+    EXPECT_EQ(value("m", {{"i", i}}), 1);
+  }
+  EXPECT_EQ(health(kSensorDropped, "turns"), 0);
+}
+
+TEST_F(SensorTest, TellsOnlyTheFirstOfManyFaults) {
+  std::string many;
+  for (int i = 0; i < 5000; ++i) many += "m{i=\"" + std::to_string(i) + "\"} NaN\n";
+  SensorSpec spec = file_sensor("many", many);
+  spec.format = SensorFormat::kPrometheus;
+  sensors_.set({spec});
+  loop_.advance(0s);
+  EXPECT_LT(state().last_error.size(), 500U);
+  EXPECT_THAT(state().last_error, HasSubstr("and 4995 more"));
+}
+
+TEST_F(SensorTest, RenamesLabelsThatAScrapeSets) {
+  SensorSpec spec = file_sensor("mix", "m{job=\"a\",instance=\"b\",exported_job=\"c\"} 1\n");
+  spec.format = SensorFormat::kPrometheus;
+  sensors_.set({spec});
+  loop_.advance(0s);
+  EXPECT_EQ(
+      value("m",
+            {{"exported_exported_job", "a"}, {"exported_instance", "b"}, {"exported_job", "c"}}),
+      1);
+}
+
 TEST_F(SensorTest, WritesNothingThatBelongsToOthers) {
-  SensorSpec spec =
-      file_sensor("evil", "containerpilot_build_info 7\nprocess_cpu_seconds_total 1\nmine 1\n");
+  SensorSpec spec = file_sensor(
+      "evil", "containerpilot_build_info 7\ncontainerpilot_process_threads 1\nmine 1\n");
   spec.format = SensorFormat::kPrometheus;
   sensors_.set({spec});
   loop_.advance(0s);
@@ -293,6 +347,66 @@ TEST_F(SensorTest, LetsTwoSensorsFeedOneFamily) {
   sensors_.set({out});
   EXPECT_EQ(value("depth", {{"q", "in"}}), std::nullopt);
   EXPECT_EQ(value("depth", {{"q", "out"}}), 2);
+}
+
+TEST_F(SensorTest, LetsOnlyOneSensorFeedASeries) {
+  SensorSpec first = file_sensor("first", "m 1\n"), second = file_sensor("second", "m 2\n");
+  first.format = second.format = SensorFormat::kPrometheus;
+  sensors_.set({first, second});
+  loop_.advance(1s);
+  EXPECT_EQ(value("m"), 1);
+  EXPECT_THAT(state(1).last_error, HasSubstr("another sensor does"));
+  sensors_.set({first});
+  EXPECT_EQ(value("m"), 1);
+  sensors_.set({second});
+  loop_.advance(1s);
+  EXPECT_EQ(value("m"), 2);
+}
+
+TEST_F(SensorTest, MayBeOfAnotherTypeAfterAReload) {
+  SensorSpec spec = file_sensor("m", "1");
+  sensors_.set({spec});
+  loop_.advance(0s);
+  spec.metric.type = MetricType::kCounter;
+  sensors_.set({spec});
+  loop_.advance(1s);
+  EXPECT_EQ(runs("m", "ok"), 1);
+  EXPECT_THAT(text(), HasSubstr("# TYPE m counter\nm 1\n"));
+  sensors_.retire({});
+  EXPECT_FALSE(registry_.has("m"));
+}
+
+TEST_F(SensorTest, MayReadAnotherTypeThanBefore) {
+  SensorSpec spec = file_sensor("stats", "# TYPE m gauge\nm{i=\"1\"} 1\n");
+  spec.format = SensorFormat::kPrometheus;
+  sensors_.set({spec});
+  loop_.advance(0s);
+  say("stats", "# TYPE m counter\nm{i=\"2\"} 2\n");
+  loop_.advance(10s);
+  EXPECT_EQ(runs("stats", "ok"), 2);
+  EXPECT_THAT(text(), HasSubstr("# TYPE m counter\nm{i=\"2\"} 2\n"));
+}
+
+TEST_F(SensorTest, CallsNothingStaleThatIsNotMeasured) {
+  SensorSpec waits = file_sensor("waits", "1"), job = file_sensor("job", "");
+  waits.condition = HeldCondition{"web", HeldState::kHealthy};
+  job.source = ProcessSource{"web"};
+  held_["web"] = true;
+  pid_ = ::getpid();
+  sensors_.set({waits, job});
+  loop_.advance(1s);
+  held_["web"] = false;
+  pid_.reset();
+  loop_.advance(60s);
+  EXPECT_EQ(value("waits"), std::nullopt);
+  EXPECT_EQ(health(kSensorStale, "waits") + health(kSensorStale, "job"), 0);
+  EXPECT_EQ(log_.entries().size(), 0U);
+  EXPECT_EQ(state(0).idle, "'web' is not healthy");
+  EXPECT_EQ(state(1).idle, "job 'web' does not run");
+  held_["web"] = true;
+  loop_.advance(10s);
+  EXPECT_EQ(state(0).idle, "");
+  EXPECT_EQ(value("waits"), 1);
 }
 
 TEST_F(SensorTest, WaitsForItsCondition) {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "containerpilot/supervisor/event.h"
@@ -34,6 +35,12 @@ struct RestartPolicy {
 
 /// A state of another job, watch or lock that can be waited in.
 enum class HeldState : std::uint8_t { kRunning, kHealthy, kHeld };
+/// "running", "healthy", "held".
+constexpr std::string_view held_state_name(HeldState state) {
+  return state == HeldState::kRunning   ? "running"
+         : state == HeldState::kHealthy ? "healthy"
+                                        : "held";
+}
 struct HeldCondition {
   std::string source;
   HeldState state = HeldState::kRunning;

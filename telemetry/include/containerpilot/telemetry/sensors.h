@@ -24,6 +24,7 @@ struct SensorState {
   std::optional<WallTime> last_success;
   std::optional<TimePoint> last_success_at;
   std::string last_error;
+  std::string idle;  ///< why it is not measured now, which is no failure; empty while it is
   std::uint64_t runs = 0, failures = 0;
 };
 
@@ -48,6 +49,9 @@ class Sensors {
 
   /// Replaces the set; unchanged sensors keep running, their values and their phase.
   void set(const std::vector<SensorSpec>& sensors);
+  /// The first half of set(): those that are not among `sensors` are gone, and with them their
+  /// series and names.
+  void retire(const std::vector<SensorSpec>& sensors);
   /// Maintenance of generations 1 and 2: those with paused_in_maintenance hold still.
   void pause(bool paused);
   /// Kills what runs; `done` is not needed: nothing is left when it returns but processes being
