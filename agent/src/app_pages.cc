@@ -41,7 +41,7 @@ StatusInput App::status_input() const {
 void App::make_documents() {
   if (!server_) return;
   const StatusInput input = status_input();
-  metrics_.update_jobs(input.jobs);
+  metrics_.update_jobs(input.jobs, input.plan.jobs);
   metrics_.update_catalog(!input.catalog.empty(), input.catalog_up, input.entries, input.watches,
                           input.now, input.now_monotonic);
   documents_.publish(

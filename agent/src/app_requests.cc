@@ -63,23 +63,6 @@ Result<std::string> App::reload() {
     if (!started) return refuse(std::move(started).error());
     control = std::move(started).value();
   }
-  const bool server_changes =
-      next.telemetry.has_value() != plan_.telemetry.has_value() ||
-      (next.telemetry && !(next.telemetry->server == plan_.telemetry->server));
-  if (server_changes && next.telemetry) {
-    // The old listener has to go first where both want the same port.
-    const bool same_port =
-        plan_.telemetry && plan_.telemetry->server.port == next.telemetry->server.port;
-    if (same_port) server_.reset();
-    auto started = start_server(*next.telemetry);
-    if (!started) {
-      if (same_port) {
-        if (auto again = start_server(*plan_.telemetry)) server_ = std::move(again).value();
-      }
-      return refuse(std::move(started).error());
-    }
-    server = std::move(started).value();
-  }
   const bool catalog_changes = !(next.catalog == plan_.catalog);
   if (catalog_changes) {
     auto started = start_catalog(next);
@@ -88,6 +71,24 @@ Result<std::string> App::reload() {
   }
   if (const Status status = configure_log(next.logging); !status)
     return refuse(Error(status.error()));
+  const bool server_changes =
+      next.telemetry.has_value() != plan_.telemetry.has_value() ||
+      (next.telemetry && !(next.telemetry->server == plan_.telemetry->server));
+  if (server_changes && next.telemetry) {
+    // The old listener has to go first where both want the same port: nothing may fail after that.
+    const bool same_port =
+        plan_.telemetry && plan_.telemetry->server.port == next.telemetry->server.port;
+    if (same_port) server_.reset();
+    auto started = start_server(*next.telemetry);
+    if (!started) {
+      if (same_port) {
+        if (auto again = start_server(*plan_.telemetry)) server_ = std::move(again).value();
+      }
+      static_cast<void>(configure_log(plan_.logging));
+      return refuse(std::move(started).error());
+    }
+    server = std::move(started).value();
+  }
 
   if (control) {
     // Not now: the request that asked for this is answered through the old one.
@@ -110,7 +111,9 @@ Result<std::string> App::reload() {
   const std::vector<telemetry::MetricSpec> metrics = take_metrics(next);
   const std::string others = other_changes(plan_, next, !pushed_.is(metrics));
   set_environment(next);
+  if (periodic_) sensors_.retire(next.sensors);  // a metric may take over a name of theirs
   declare_metrics(metrics);
+  metrics_.update_jobs(supervisor_.jobs(), plan_.jobs);  // what those counted that go now
   plan_ = std::move(next);
   const ReloadReport report = supervisor_.apply(supervisor_config());
   self_check_ = Watch();  // it may be about the port there was

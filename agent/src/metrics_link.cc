@@ -123,7 +123,8 @@ void MetricsLink::update_loop(const LoopStats& loop, std::uint64_t orphans) {
   static_cast<void>(registry_.record_total(kOrphansReaped, {}, static_cast<double>(orphans)));
 }
 
-void MetricsLink::update_jobs(const std::vector<JobStatus>& jobs) {
+void MetricsLink::update_jobs(const std::vector<JobStatus>& jobs,
+                              const std::vector<JobPlan>& planned) {
   std::map<std::string, JobStatus> current;
   for (const JobStatus& job : jobs) {
     const auto known = known_jobs_.find(job.name);
@@ -132,14 +133,12 @@ void MetricsLink::update_jobs(const std::vector<JobStatus>& jobs) {
     if (fresh || known->second.state != job.state) {
       set_state(registry_, kJobState, job.name, job_states(), job_state_name(job.state));
     }
-    // Counted from what the job says, and never down: a job that a reload replaced starts from
-    // nothing.
-    const std::uint64_t starts = fresh ? 0 : known->second.starts;
-    const std::uint64_t restarts = fresh ? 0 : known->second.restarts;
-    count(kJobStarts, labels,
-          static_cast<double>(job.starts >= starts ? job.starts - starts : job.starts));
-    count(kJobRestarts, labels,
-          static_cast<double>(job.restarts >= restarts ? job.restarts - restarts : job.restarts));
+    // Counted from what the job says; one that a reload put in its place starts from nothing.
+    const bool anew = fresh || known->second.life != job.life;
+    const std::uint64_t starts = anew ? 0 : known->second.starts;
+    const std::uint64_t restarts = anew ? 0 : known->second.restarts;
+    count(kJobStarts, labels, static_cast<double>(job.starts - starts));
+    count(kJobRestarts, labels, static_cast<double>(job.restarts - restarts));
     set(kJobCrashLoop, labels, job.crash_loop ? 1 : 0);
     if (job.has_check || job.advertised)
       set(kJobHealthy, labels, job.health == JobHealth::kHealthy ? 1 : 0);
@@ -147,6 +146,7 @@ void MetricsLink::update_jobs(const std::vector<JobStatus>& jobs) {
   }
   std::set<std::string> names;
   for (const auto& [name, job] : current) names.insert(name);
+  for (const JobPlan& job : planned) names.insert(job.spec.name);
   counted_jobs_.insert(names.begin(), names.end());
   forget(counted_jobs_, std::move(names), "name",
          {kJobState, kJobStarts, kJobRestarts, kJobExits, kJobRunDuration, kJobCrashLoop,

@@ -33,9 +33,10 @@ class MetricsLink {
   void on_control_request(const std::string& path, int code);
   void on_reload(bool good, WallTime now);
   void on_turn(Duration busy, Duration lag);
-  /// State of every job, once per change; forgets jobs that are gone.
   void update_loop(const LoopStats& loop, std::uint64_t orphans);
-  void update_jobs(const std::vector<JobStatus>& jobs);
+  /// State and counts of every job; forgets those that are not `planned` any more. One that is
+  /// being replaced is among `jobs` only when its successor is there.
+  void update_jobs(const std::vector<JobStatus>& jobs, const std::vector<JobPlan>& planned);
   void update_catalog(bool any, bool up, const std::vector<discovery::EntryState>& entries,
                       const std::vector<discovery::WatchState>& watches, WallTime now,
                       TimePoint now_monotonic);

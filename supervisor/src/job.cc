@@ -19,7 +19,8 @@ Job::Job(JobContext context, JobSpec spec)
       missing_(spec_.when.kind == Trigger::Kind::kAll ? spec_.when.events
                                                       : std::vector<EventKey>()),
       rate_(spec_.output.max_rate),
-      budget_(spec_.restarts) {
+      budget_(spec_.restarts),
+      life_(ctx_.host.new_life()) {
   if (spec_.health) {
     monitor_ = std::make_unique<HealthMonitor>(
         ctx_.reactor, ctx_.probes, spec_.name, *spec_.health,
@@ -230,6 +231,7 @@ JobStatus Job::status() const {
   status.since = since_;
   status.starts = starts_;
   status.restarts = restarts_;
+  status.life = life_;
   status.last_exit = last_exit_;
   status.last_start_error = last_start_error_;
   status.last_run = last_run_;

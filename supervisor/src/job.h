@@ -35,6 +35,8 @@ class JobHost {
   JobHost(const JobHost&) = delete;
   JobHost& operator=(const JobHost&) = delete;
   virtual ~JobHost() = default;
+  /// A number that no other job of this supervisor has or had.
+  [[nodiscard]] std::uint64_t new_life() { return ++lives_; }
   [[nodiscard]] virtual Duration stop_timeout() const = 0;
   [[nodiscard]] virtual bool shutting_down() const = 0;
   [[nodiscard]] virtual bool maintenance() const = 0;
@@ -62,6 +64,9 @@ class JobHost {
   /// How much later than whole intervals the ticks of one more job come: each start takes a moment,
   /// and jobs that are all due at once would wait for those before them.
   virtual Duration next_phase(Duration interval) = 0;
+
+ private:
+  std::uint64_t lives_ = 0;
 };
 
 struct JobContext {
@@ -255,6 +260,7 @@ class Job {
   // what status() shows
   std::uint64_t starts_ = 0;
   std::uint64_t restarts_ = 0;
+  const std::uint64_t life_;
   EventId cause_ = 0;
   std::shared_ptr<const std::vector<Event>> why_ = std::make_shared<std::vector<Event>>();
   EventId run_event_ = 0;  // the exit event of the last run

@@ -15,6 +15,7 @@ from harness.busy_agent import busy_agent
 AGENT_README = pathlib.Path(__file__).resolve().parents[2] / "agent/README.md"
 README = pathlib.Path(__file__).resolve().parents[2] / "telemetry/README.md"
 SLEEP = ["sleep", "1000"]
+STAY = {"name": "stay", "exec": SLEEP}
 # What one agent with a bit of everything must show; the golden list holds more (what has not happened yet).
 ALWAYS = """
     containerpilot_build_info containerpilot_start_time_seconds
@@ -120,6 +121,35 @@ class Names(unittest.TestCase):
                 if kind != "untyped":
                     self.assertEqual(kind, known[name][0])
 
+
+    def test_a_refused_reload_leaves_the_port_as_it_was(self):
+        with harness.Agent({"jobs": [STAY], "telemetry": {}}) as agent:
+            agent.wait_ready()
+            agent.write_config({"jobs": [STAY], "telemetry": {"token": "secret"},
+                                "logging": {"output": str(agent.folder / "missing" / "agent.log")}})
+            self.assertEqual(agent.control("POST", "/v3/reload").status, 422)
+            self.assertEqual(agent.get("/metrics").status, 200)
+
+    def test_a_job_that_a_reload_replaced_is_counted_on(self):
+        with harness.Agent({"jobs": [STAY], "telemetry": {}}) as agent:
+            starts = lambda: agent.metric('containerpilot_job_starts_total{name="stay"}')
+            harness.until(lambda: starts() == 1, "the first start")
+            agent.write_config({"jobs": [{**STAY, "exec": ["sleep", "1001"]}], "telemetry": {}})
+            self.assertEqual(agent.control("POST", "/v3/reload").status, 200)
+            harness.until(lambda: starts() == 2, "the second start")
+
+    def test_a_metric_may_take_over_the_name_of_a_sensor_and_give_it_back(self):
+        sensor = {"sensors": [{"name": "depth", "file": "depth", "interval": "1s"}], "telemetry": {}}
+        metric = {"telemetry": {"metrics": [{"name": "depth", "help": "Depth.", "type": "gauge"}]}}
+        with harness.Agent({"jobs": [STAY], **sensor}, files={"depth": "4"}) as agent:
+            harness.until(lambda: agent.metric("depth") == 4, "what the sensor says")
+            agent.write_config({"jobs": [STAY], **metric})
+            self.assertEqual(agent.control("POST", "/v3/reload").status, 200)
+            self.assertEqual(agent.command("-putmetric", "depth=3", "-socket", agent.socket).returncode, 0)
+            self.assertEqual(agent.metric("depth"), 3)
+            agent.write_config({"jobs": [STAY], **sensor})
+            self.assertEqual(agent.control("POST", "/v3/reload").status, 200)
+            harness.until(lambda: agent.metric("depth") == 4, "what the sensor says again")
 
     def test_what_a_reload_removes_is_no_longer_shown(self):
         catalog = {"embedded": {"listen": f"127.0.0.1:{harness.free_port()}"}}

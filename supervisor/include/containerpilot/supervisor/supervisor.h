@@ -55,6 +55,7 @@ struct JobStatus {
   WallTime since{};  ///< of `state`
   std::uint64_t starts = 0;
   std::uint64_t restarts = 0;
+  std::uint64_t life = 0;  ///< another one when a reload replaced the job: it counts anew
   std::optional<ExitStatus> last_exit;
   std::string last_start_error;  ///< why the last start failed; empty when it did not
   Duration last_run{0};
