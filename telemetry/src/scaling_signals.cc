@@ -97,19 +97,20 @@ class ScalingSignals::Impl {
                                  Input& input) {
     const auto total = registry_.total(trigger.metric);
     const auto freshness = sensors_ != nullptr ? sensors_->freshness(trigger.metric) : std::nullopt;
+    std::optional<TimePoint> recorded_at;
     std::optional<double> value;
     if (total && total.value().series > 0 && total.value().records > 0) {
       if (input.records != total.value().records) {
         input = {total.value().records, reactor_.now()};
       }
-      const TimePoint recorded_at = freshness ? freshness->recorded_at : input.recorded_at;
-      const Duration age = reactor_.now() - recorded_at;
-      show(kScalingInputAge, labels_of(service, trigger),
-           std::chrono::duration<double>(age).count());
+      recorded_at = input.recorded_at;
       if (!freshness || !freshness->stale) value = total.value().sum;
-    } else {
-      show(kScalingInputAge, labels_of(service, trigger), std::nullopt);
     }
+    if (freshness) recorded_at = freshness->recorded_at;  // also of what grew stale and was dropped
+    show(kScalingInputAge, labels_of(service, trigger),
+         recorded_at
+             ? std::optional(std::chrono::duration<double>(reactor_.now() - *recorded_at).count())
+             : std::nullopt);
     show(kScalingValue, labels_of(service, trigger), value);
     show(kScalingTarget, labels_of(service, trigger), trigger.target);
     return value;

@@ -43,6 +43,10 @@ class MetricCheck {
       return;
     }
     if (sensor.format == SensorFormat::kPrometheus) any_name_ = true;
+    if (written.job && !processes_.insert(*written.job).second) {
+      context_.problems.error(at, "another sensor measures job '" + *written.job + "' already",
+                              "one process sensor for each job");
+    }
     if (written.cgroup || written.job) return;
     if (sensor.format == SensorFormat::kNumber) check_series(at, sensor, sensor.name);
     for (const auto& [metric, pointer] : sensor.values)
@@ -83,7 +87,17 @@ class MetricCheck {
                                   "' nobody is left to measure what would start the next one",
                               "at least 1, or the target in the agent of another service");
     }
-    for (const TriggerConfig& trigger : *written.triggers) check_trigger(trigger);
+    std::set<std::pair<std::string, telemetry::ScalingScope>> triggers;
+    for (std::size_t i = 0; i < scaling.triggers.size(); ++i) {
+      const TriggerConfig& trigger = (*written.triggers)[i];
+      check_trigger(trigger);
+      if (trigger.metric &&
+          !triggers.emplace(scaling.triggers[i].metric, scaling.triggers[i].scope).second) {
+        context_.problems.error(*trigger.metric.node,
+                                "'" + *trigger.metric + "' is a trigger of this service already",
+                                "one trigger for each metric and scope");
+      }
+    }
   }
 
   void check_trigger(const TriggerConfig& trigger) {
@@ -116,7 +130,7 @@ class MetricCheck {
   const Plan& plan_;
   std::map<std::string, MetricType> types_;
   bool any_name_ = false;
-  std::set<std::string> names_, pushed_, services_;
+  std::set<std::string> names_, pushed_, services_, processes_;
   std::set<std::pair<std::string, std::map<std::string, std::string>>> series_;
 };
 

@@ -122,6 +122,18 @@ telemetry::SensorSource make_source(PlanContext& context, const SensorConfig& co
   return make_process(config.process);
 }
 
+/// RFC 6901: each part begins with a slash, and a tilde is "~0" or "~1".
+void check_pointer(PlanContext& context, const std::string& pointer, const Node& at) {
+  bool good = pointer.empty() || pointer.front() == '/';
+  for (std::size_t tilde = pointer.find('~'); tilde != std::string::npos;
+       tilde = pointer.find('~', tilde + 1)) {
+    const char next = tilde + 1 < pointer.size() ? pointer[tilde + 1] : '\0';
+    good = good && (next == '0' || next == '1');
+  }
+  if (good) return;
+  context.problems.error(at, "'" + pointer + "' is not a JSON pointer", R"("/path/to/number")");
+}
+
 void check_format(PlanContext& context, const SensorConfig& config, SensorSpec& out) {
   out.format = config.format   ? *config.format
                : config.values ? SensorFormat::kJson
@@ -139,14 +151,12 @@ void check_format(PlanContext& context, const SensorConfig& config, SensorSpec& 
   }
   for (const auto& [series, pointer] : *config.values) {
     exported_name(context, {series}, *config.values.node);
-    if (!pointer.empty() && pointer.front() != '/') {
-      context.problems.error(*config.values.node, "'" + pointer + "' is not a JSON pointer",
-                             R"("/path/to/number")");
-    }
+    check_pointer(context, pointer, *config.values.node);
     out.values[series] = pointer;
   }
   for (const auto& [label, pointer] : *config.value_labels) {
     check_label_name(context, label, *config.value_labels.node);
+    check_pointer(context, pointer, *config.value_labels.node);
     out.value_labels[label] = pointer;
   }
 }
@@ -182,6 +192,13 @@ TelemetryPlan make_v3_telemetry(PlanContext& context, const TelemetryConfig& con
   if (config.port) out.server.port = static_cast<std::uint16_t>(*config.port);
   if (config.metrics_path) {
     out.server.metrics_path = *config.metrics_path;
+    constexpr std::array kTaken = {"/healthz", "/readyz", "/status",
+                                   "/sensors", "/events", "/sd/prometheus"};
+    if (std::find(kTaken.begin(), kTaken.end(), out.server.metrics_path) != kTaken.end()) {
+      context.problems.error(*config.metrics_path.node,
+                             "'" + out.server.metrics_path + "' is another page of this port",
+                             R"(a path of its own, like "/metrics")");
+    }
     if (out.server.metrics_path.front() != '/') {
       context.problems.error(*config.metrics_path.node,
                              "found " + describe(*config.metrics_path.node),
@@ -238,6 +255,10 @@ SensorSpec make_v3_sensor(PlanContext& context, const SensorConfig& config) {
   out.interval = *config.interval;
   out.timeout = config.timeout ? *config.timeout : out.interval;
   out.jitter = *config.jitter;
+  if (out.jitter > Duration(0) && out.jitter >= out.interval) {
+    context.problems.warning(*config.jitter.node, "a run would be put off beyond the next one",
+                             "less than 'interval'");
+  }
   if (config.multiply) out.multiply = *config.multiply;
   out.range_min = config.range->first;
   out.range_max = config.range->second;
@@ -249,6 +270,12 @@ SensorSpec make_v3_sensor(PlanContext& context, const SensorConfig& config) {
   }
   out.stale_after = config.stale_after ? *config.stale_after : 3 * out.interval;
   out.on_stale = *config.on_stale;
+  if (out.on_stale.kind == telemetry::StalePolicy::Kind::kFixed &&
+      out.metric.type != MetricType::kGauge) {
+    context.problems.warning(*config.on_stale.node,
+                             "only a gauge can be given another value: the series is dropped",
+                             R"("drop" or "hold")");
+  }
   if (config.max_series) out.max_series = static_cast<unsigned>(*config.max_series);
   if (config.when) out.condition = HeldCondition{*config.when->source, *config.when->while_state};
   return out;
