@@ -42,6 +42,11 @@ Errc code_of(int status) {
   return status >= 400 && status < 500 ? Errc::kInvalid : Errc::kUnavailable;
 }
 
+/// Says that Consul does not answer, in its place.
+bool from_a_proxy(const HttpResponse& response) {
+  return response.status >= 502 && response.status <= 504;
+}
+
 std::uint64_t index_of(const HttpResponse& response) {
   const std::string* text = find_header(response.headers, "X-Consul-Index");
   std::uint64_t index = 0;
@@ -116,7 +121,7 @@ Watch ConsulCatalog::update(const ServiceSpec& service, Health health, const std
   return calls_.request(std::move(request),
                         [this, target, what = "cannot update '" + service.id + "'",
                          done = std::move(done)](Result<HttpResponse> response) {
-                          const bool answered = response.has_value();
+                          const bool answered = response && !from_a_proxy(response.value());
                           auto checked = check(std::move(response), what, target);
                           if (checked) {
                             done(ok());
@@ -149,7 +154,7 @@ Watch ConsulCatalog::own_entries(OwnEntriesDone done) {
                           std::function<void(Result<std::string>)> next) {
     return calls_.request(make_request("GET", target),
                           [this, target, next = std::move(next)](Result<HttpResponse> response) {
-                            const bool answered = response.has_value();
+                            const bool answered = response && !from_a_proxy(response.value());
                             auto checked =
                                 check(std::move(response), "cannot read own entries", target);
                             if (checked) {
@@ -195,8 +200,10 @@ Watch ConsulCatalog::query(const Query& query, std::uint64_t index, Duration wai
     if (response) multiplexed_ = response.value().multiplexed;
     auto checked = check(std::move(response), what, target);
     // 500 is also what Consul says of a datacenter it cannot reach, or while it has no leader: that
-    // question has no answer, but Consul is there, and nothing else must wait for it.
-    if (!checked && status >= 500) return done(Error(Errc::kInternal, checked.error().text()));
+    // question has no answer, but Consul is there, and nothing else must wait for it. The same goes
+    // for one answer that broke off or is too long.
+    if (!checked && (status >= 500 || checked.error().code() == Errc::kIo))
+      return done(Error(Errc::kInternal, checked.error().text()));
     if (!checked) return done(std::move(checked).error());
     // Most answers are the last one once more, and reading it costs more than all the rest.
     const std::string& body = checked.value().body;

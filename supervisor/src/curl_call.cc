@@ -33,13 +33,19 @@ std::string bracketed(const std::string& host) {
   return host.find(':') == host.npos ? host : "[" + host + "]";
 }
 
-Errc kind_of(CURLcode code) {
+Errc kind_of(CURLcode code, bool answer_begun) {
   switch (code) {
     case CURLE_OPERATION_TIMEDOUT:
       return Errc::kTimeout;
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_CONNECT:
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_GOT_NOTHING:
       return Errc::kUnavailable;
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR:
+      return answer_begun ? Errc::kIo : Errc::kUnavailable;
     case CURLE_URL_MALFORMAT:
     case CURLE_BAD_FUNCTION_ARGUMENT:
     case CURLE_UNKNOWN_OPTION:
@@ -338,7 +344,7 @@ Result<HttpResponse> CurlCall::outcome(CURLcode code) {
   if (code != CURLE_OK) {
     long sys_errno = 0;
     curl_easy_getinfo(easy_, CURLINFO_OS_ERRNO, &sys_errno);
-    return Error(kind_of(code), cannot + cause(code), static_cast<int>(sys_errno));
+    return Error(kind_of(code, header_size_ > 0), cannot + cause(code), static_cast<int>(sys_errno));
   }
   long status = 0;
   curl_easy_getinfo(easy_, CURLINFO_RESPONSE_CODE, &status);

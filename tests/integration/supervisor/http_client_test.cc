@@ -404,8 +404,8 @@ TEST_F(HttpClientTest, NamesWhatWentWrongOnTheWire) {
     std::string says;
   };
   for (const Case& c : {
-           Case{"", Then::kClose, Errc::kIo, "connection closed without an answer"},
-           Case{"", Then::kReset, Errc::kIo, "Connection reset by peer"},
+           Case{"", Then::kClose, Errc::kUnavailable, "connection closed without an answer"},
+           Case{"", Then::kReset, Errc::kUnavailable, "Connection reset by peer"},
            Case{"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf", Then::kClose, Errc::kIo,
                 "connection closed in the middle of the answer"},
            Case{"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf", Then::kReset, Errc::kIo,

@@ -73,7 +73,7 @@ TEST_F(HttpTlsTest, TrustsOnlyTheCaItIsGivenAndTheNameItAsksFor) {
 
   const auto wrong_name = get({.ca_file = file("server.crt")});
   ASSERT_FALSE(wrong_name);
-  EXPECT_EQ(wrong_name.error().code(), Errc::kIo);
+  EXPECT_EQ(wrong_name.error().code(), Errc::kUnavailable);
   EXPECT_THAT(wrong_name.error().text(), StartsWith("cannot GET '" + url + "': "));
   EXPECT_THAT(wrong_name.error().text(), HasSubstr("127.0.0.1"));
 
@@ -126,7 +126,7 @@ TEST_F(HttpTlsTest, ShowsItsCertificateWhenAsked) {
   HttpTls tls{.ca_file = file("server.crt"), .server_name = "server.test"};
   const auto refused = get(tls);
   ASSERT_FALSE(refused);
-  EXPECT_EQ(refused.error().code(), Errc::kIo) << refused.error().text();
+  EXPECT_EQ(refused.error().code(), Errc::kUnavailable) << refused.error().text();
   tls.client_cert = file("client.crt");
   tls.client_key = file("client.key");
   const auto answer = get(tls);
@@ -153,7 +153,7 @@ TEST_F(HttpTlsTest, APlainServerIsNoTlsServer) {
   url = "https://" + plain.value()->address() + "/";
   const auto answer = get({});
   ASSERT_FALSE(answer);
-  EXPECT_EQ(answer.error().code(), Errc::kIo) << answer.error().text();
+  EXPECT_EQ(answer.error().code(), Errc::kUnavailable) << answer.error().text();
 }
 
 }  // namespace

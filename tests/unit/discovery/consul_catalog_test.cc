@@ -105,7 +105,7 @@ TEST_F(ConsulCatalogTest, ReadsTheTokenFileAgainWhenItChanges) {
 
 TEST_F(ConsulCatalogTest, TakesAnyRefusedBeatForALostEntry) {
   auto catalog = make();
-  for (const int status : {400, 403, 404, 500, 503}) {
+  for (const int status : {400, 403, 404, 500}) {
     const Watch call = catalog.update(web(), Health::kPassing, "ok", keep());
     calls.answer(calls.last("PUT", "/v1/agent/check/update/service:web-h"), status, "no");
     ASSERT_FALSE(result.value());
@@ -218,6 +218,29 @@ TEST_F(ConsulCatalogTest, TellsAddressAndPathOfABadAnswer) {
             "cannot watch 'web': cannot read the answer of "
             "http://127.0.0.1:8500/v1/health/service/web?passing=1: "
             "'/0/Service' is an integer, expected an object");
+}
+
+TEST_F(ConsulCatalogTest, AProxyWithoutConsulIsAnOutage) {
+  auto catalog = make();
+  for (const int status : {502, 503, 504}) {
+    const Watch beat = catalog.update(web(), Health::kPassing, "ok", keep());
+    calls.answer(calls.last("PUT", "/v1/agent/check/update/service:web-h"), status, "no");
+    EXPECT_EQ(result->error().code(), Errc::kUnavailable) << status;
+    std::optional<Result<std::vector<OwnEntry>>> entries;
+    const Watch list = catalog.own_entries(
+        [&](Result<std::vector<OwnEntry>> e) { entries.emplace(std::move(e)); });
+    calls.answer(calls.last("GET", "/v1/agent/services"), status, "no");
+    EXPECT_EQ(entries->error().code(), Errc::kUnavailable) << status;
+  }
+}
+
+TEST_F(ConsulCatalogTest, AnAnswerThatBreaksOffIsTheTroubleOfItsQuery) {
+  auto catalog = make();
+  std::optional<Result<Snapshot>> snapshot;
+  const Watch call = catalog.query({"web", "", ""}, 0, 60s,
+                                   [&](Result<Snapshot> s) { snapshot.emplace(std::move(s)); });
+  polls.fail(polls.last("GET", "/v1/health/service/web"), Error(Errc::kIo, "too long"));
+  EXPECT_EQ(snapshot->error().code(), Errc::kInternal);
 }
 
 TEST_F(ConsulCatalogTest, AnUnreachableDatacenterIsNoOutage) {

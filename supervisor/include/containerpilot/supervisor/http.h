@@ -142,7 +142,8 @@ class HttpClient {
   HttpClient& operator=(const HttpClient&) = delete;
   virtual ~HttpClient() = default;
   /// `done` runs once, later, on the loop. Any HTTP status is a value; errors (kTimeout,
-  /// kUnavailable, kIo, kInvalid) say the address and why. Dropping the watch cancels: `done` is
+  /// kUnavailable: no answer, kIo: one that broke off, is too long or no HTTP, kInvalid: the
+  /// request) say the address and why. Dropping the watch cancels: `done` is
   /// then never called.
   virtual Watch request(HttpRequest request, Callback done) = 0;
 };
