@@ -27,7 +27,7 @@ void DnsFeed::ask() {
   asked_ = reactor_.now();
   const auto done = [this](Result<std::vector<Address>> addresses) { hear(std::move(addresses)); };
   call_ = port_ == 0 ? resolver_.resolve_srv(name_, kTimeout, done)
-                     : resolver_.resolve(name_, port_, kTimeout, done);
+                     : resolver_.resolve_all(name_, port_, kTimeout, done);
 }
 
 void DnsFeed::hear(Result<std::vector<Address>> addresses) {

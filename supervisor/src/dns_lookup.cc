@@ -15,8 +15,7 @@ namespace {
 /// First wait for a server; doubled with each round.
 constexpr int kTryMilliseconds = 1000;
 constexpr int kTries = 3;
-/// How long an address of one family waits for those of the other (RFC 8305 says 50 ms; a watch on
-/// a name would rather see all its instances).
+/// How long an address of one family waits for those of the other (RFC 8305 says 50 ms).
 constexpr Duration kGrace = std::chrono::milliseconds(300);
 constexpr std::size_t kMaxTargets = 512;
 constexpr int kClassIn = 1;
@@ -58,8 +57,8 @@ SrvAnswer decode_srv(const unsigned char* answer, int length) {
   return decoded;
 }
 
-DnsLookup::DnsLookup(Reactor& reactor, std::string name, Resolver::Callback done)
-    : reactor_(reactor), name_(std::move(name)), done_(std::move(done)) {}
+DnsLookup::DnsLookup(Reactor& reactor, std::string name, Want want, Resolver::Callback done)
+    : reactor_(reactor), name_(std::move(name)), want_(want), done_(std::move(done)) {}
 
 DnsLookup::~DnsLookup() {
   closing_ = true;  // c-ares calls back for everything that is still open
@@ -179,7 +178,7 @@ void DnsLookup::after_ares() {
     finish_ = reactor_.after(Duration(0), [this] { finish(outcome()); });
     return;
   }
-  if (!targets_.empty() && each_target_has_an_address() && !grace_.active()) {
+  if (enough() && !grace_.active()) {
     grace_ = reactor_.after(kGrace, [this] { finish(outcome()); });
   }
   timeval storage{};
@@ -196,12 +195,13 @@ void DnsLookup::after_ares() {
 }
 
 void DnsLookup::on_deadline() {
-  if (!targets_.empty() && each_target_has_an_address()) return finish(outcome());
+  if (enough()) return finish(outcome());
   finish(error(ARES_ETIMEOUT));
 }
 
-bool DnsLookup::each_target_has_an_address() const {
-  return std::all_of(targets_.begin(), targets_.end(),
+bool DnsLookup::enough() const {
+  return want_ == Want::kSome && !targets_.empty() &&
+         std::all_of(targets_.begin(), targets_.end(),
                      [](const Target& target) { return !target.addresses.empty(); });
 }
 
@@ -209,7 +209,8 @@ Result<std::vector<Address>> DnsLookup::outcome() const {
   if (failure_ != ARES_SUCCESS) return error(failure_);
   std::vector<Address> all;
   for (const Target& target : targets_) {
-    if (target.addresses.empty() && !is_not_found(target.failure)) return error(target.failure);
+    const bool failed = target.failure != ARES_SUCCESS && !is_not_found(target.failure);
+    if (failed && (want_ == Want::kAll || target.addresses.empty())) return error(target.failure);
     all.insert(all.end(), target.addresses.begin(), target.addresses.end());
   }
   if (all.empty()) return error(ARES_ENOTFOUND);

@@ -31,7 +31,11 @@ SrvAnswer decode_srv(const unsigned char* answer, int length);
 /// reactor's. Destroying it cancels.
 class DnsLookup : public std::enable_shared_from_this<DnsLookup> {
  public:
-  DnsLookup(Reactor& reactor, std::string name, Resolver::Callback done);
+  /// Which addresses of a host are an answer: those of one family, when the other is late or fails,
+  /// or only those of both.
+  enum class Want { kSome, kAll };
+
+  DnsLookup(Reactor& reactor, std::string name, Want want, Resolver::Callback done);
   ~DnsLookup();
   DnsLookup(const DnsLookup&) = delete;
   DnsLookup& operator=(const DnsLookup&) = delete;
@@ -57,13 +61,15 @@ class DnsLookup : public std::enable_shared_from_this<DnsLookup> {
   void on_socket_state(int fd, bool read, bool write);
   void after_ares();
   void on_deadline();
-  [[nodiscard]] bool each_target_has_an_address() const;
+  /// Enough to do without what is still open.
+  [[nodiscard]] bool enough() const;
   [[nodiscard]] Result<std::vector<Address>> outcome() const;
   [[nodiscard]] Error error(int status) const;
   void finish(Result<std::vector<Address>> result);
 
   Reactor& reactor_;
   const std::string name_;
+  const Want want_;
   Resolver::Callback done_;
   ares_channel channel_ = nullptr;
   bool closing_ = false;

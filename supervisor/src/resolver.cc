@@ -24,6 +24,24 @@ class AresResolver : public Resolver {
 
   Watch resolve(const std::string& host, std::uint16_t port, Duration timeout,
                 Callback done) override {
+    return resolve(host, port, timeout, DnsLookup::Want::kSome, std::move(done));
+  }
+
+  Watch resolve_all(const std::string& host, std::uint16_t port, Duration timeout,
+                    Callback done) override {
+    return resolve(host, port, timeout, DnsLookup::Want::kAll, std::move(done));
+  }
+
+  Watch resolve_srv(const std::string& name, Duration timeout, Callback done) override {
+    const auto lookup =
+        std::make_shared<DnsLookup>(reactor_, name, DnsLookup::Want::kAll, std::move(done));
+    lookup->start_srv(options_.servers, timeout);
+    return owning(lookup);
+  }
+
+ private:
+  Watch resolve(const std::string& host, std::uint16_t port, Duration timeout, DnsLookup::Want want,
+                Callback done) {
     if (std::vector<std::string> known = known_addresses(host); !known.empty()) {
       std::vector<Address> addresses;
       addresses.reserve(known.size());
@@ -31,18 +49,11 @@ class AresResolver : public Resolver {
       return reactor_.after(Duration(0), [addresses = std::move(addresses),
                                           done = std::move(done)] { done(addresses); });
     }
-    const auto lookup = std::make_shared<DnsLookup>(reactor_, host, std::move(done));
+    const auto lookup = std::make_shared<DnsLookup>(reactor_, host, want, std::move(done));
     lookup->start_addresses(options_.servers, port, timeout);
     return owning(lookup);
   }
 
-  Watch resolve_srv(const std::string& name, Duration timeout, Callback done) override {
-    const auto lookup = std::make_shared<DnsLookup>(reactor_, name, std::move(done));
-    lookup->start_srv(options_.servers, timeout);
-    return owning(lookup);
-  }
-
- private:
   /// The lookup lives as long as somebody waits for it.
   static Watch owning(std::shared_ptr<DnsLookup> lookup) {
     return Watch([lookup = std::move(lookup)]() mutable { lookup.reset(); });

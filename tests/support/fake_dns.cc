@@ -90,11 +90,15 @@ void FakeDns::answer() {
   const auto type = static_cast<Type>(static_cast<unsigned char>(query[at + 1]) * 256 +
                                       static_cast<unsigned char>(query[at + 2]));
   questions_.push_back((type == Type::kA ? "A " : type == Type::kAaaa ? "AAAA " : "SRV ") + name);
-  if (silent_all_ || std::find(silent_.begin(), silent_.end(), type) != silent_.end()) return;
+  const auto holds = [type](const std::vector<Type>& types) {
+    return std::find(types.begin(), types.end(), type) != types.end();
+  };
+  if (silent_all_ || holds(silent_)) return;
+  const bool failing = failing_all_ || holds(failing_);
 
   const auto& datas = records_[{name, type}];
   std::string reply(query.substr(0, 2));
-  append16(reply, failing_ ? 0x8182u : names_.contains(name) ? 0x8180u : 0x8183u);
+  append16(reply, failing ? 0x8182u : names_.contains(name) ? 0x8180u : 0x8183u);
   append16(reply, 1);
   append16(reply, static_cast<unsigned>(datas.size()));
   append16(reply, 0);

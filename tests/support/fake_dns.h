@@ -30,8 +30,9 @@ class FakeDns {
   /// Questions of that type (or all) get no answer from now on.
   void be_silent() { silent_all_ = true; }
   void be_silent(Type type) { silent_.push_back(type); }
-  /// "Server failure" to every question from now on.
-  void fail() { failing_ = true; }
+  /// "Server failure" to questions of that type (or all) from now on.
+  void fail() { failing_all_ = true; }
+  void fail(Type type) { failing_.push_back(type); }
   [[nodiscard]] const std::vector<std::string>& questions() const { return questions_; }
 
  private:
@@ -44,7 +45,8 @@ class FakeDns {
   std::map<std::string, bool> names_;
   std::vector<Type> silent_;
   bool silent_all_ = false;
-  bool failing_ = false;
+  std::vector<Type> failing_;
+  bool failing_all_ = false;
   std::vector<std::string> questions_;  // "A web.test"
 };
 

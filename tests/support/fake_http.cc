@@ -144,6 +144,14 @@ Watch FakeResolver::resolve(const std::string& host, std::uint16_t port, Duratio
   return answer(host, std::move(found), timeout, std::move(done));
 }
 
+Watch FakeResolver::resolve_all(const std::string& host, std::uint16_t port, Duration timeout,
+                                Callback done) {
+  if (const auto it = half_failed_.find(host); it != half_failed_.end()) {
+    return answer(host, Answer(it->second), timeout, std::move(done));
+  }
+  return resolve(host, port, timeout, std::move(done));
+}
+
 Watch FakeResolver::resolve_srv(const std::string& name, Duration timeout, Callback done) {
   Answer found = Answer(Error(Errc::kNotFound, "cannot resolve '" + name + "': no such name"));
   if (const auto it = answers_.find(name); it != answers_.end()) found = it->second;
@@ -154,6 +162,12 @@ void FakeResolver::set(const std::string& host, std::vector<std::string> ips) {
   std::vector<Address> addresses;
   for (std::string& ip : ips) addresses.push_back({std::move(ip), 0});
   answers_.insert_or_assign(host, Answer(std::move(addresses)));
+  half_failed_.erase(host);
+}
+
+void FakeResolver::set_half(const std::string& host, std::vector<std::string> ips, Error error) {
+  set(host, std::move(ips));
+  half_failed_.insert_or_assign(host, std::move(error));
 }
 
 void FakeResolver::set_srv(const std::string& name, std::vector<Address> addresses) {

@@ -66,12 +66,16 @@ class FakeResolver : public Resolver {
   explicit FakeResolver(SimReactor& loop) : loop_(loop) {}
   Watch resolve(const std::string& host, std::uint16_t port, Duration timeout,
                 Callback done) override;
+  Watch resolve_all(const std::string& host, std::uint16_t port, Duration timeout,
+                    Callback done) override;
   Watch resolve_srv(const std::string& name, Duration timeout, Callback done) override;
 
   /// Ports are those of the call.
   void set(const std::string& host, std::vector<std::string> ips);
   void set_srv(const std::string& name, std::vector<Address> addresses);
   void fail(const std::string& name, Error error);
+  /// One family answers with `ips`, the other fails.
+  void set_half(const std::string& host, std::vector<std::string> ips, Error error);
   /// Never answers: the call ends at its timeout.
   void hang(const std::string& name);
   [[nodiscard]] int lookups(const std::string& name) const;
@@ -82,6 +86,7 @@ class FakeResolver : public Resolver {
 
   SimReactor& loop_;
   std::map<std::string, Answer> answers_;
+  std::map<std::string, Error> half_failed_;
   std::map<std::string, int> lookups_;
 };
 

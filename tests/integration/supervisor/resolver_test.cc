@@ -35,6 +35,13 @@ class ResolverTest : public testing::Test {
     EXPECT_TRUE(loop.run_until([&] { return answer.has_value(); }));
     return std::move(*answer);
   }
+  Result<Addresses> resolve_all(const std::string& host, Duration timeout = 5s) {
+    Answer answer;
+    const Watch watch = resolver->resolve_all(
+        host, 80, timeout, [&](Result<Addresses> got) { answer = std::move(got); });
+    EXPECT_TRUE(loop.run_until([&] { return answer.has_value(); }));
+    return std::move(*answer);
+  }
   Result<Addresses> resolve_srv(const std::string& name, Duration timeout = 5s) {
     Answer answer;
     const Watch watch = resolver->resolve_srv(
@@ -111,6 +118,27 @@ TEST_F(ResolverTest, OneFamilyIsEnoughWhenTheOtherIsNeverAnswered) {
   const auto begin = std::chrono::steady_clock::now();
   EXPECT_EQ(resolve("web.test").value(), (Addresses{{"10.0.0.1", 80}}));
   EXPECT_LT(std::chrono::steady_clock::now() - begin, 3s);
+}
+
+TEST_F(ResolverTest, AllAddressesAreThoseOfBothFamilies) {
+  dns.set("web.test", {"10.0.0.1", "2001:db8::1"});
+  dns.set("v4.test", {"10.0.0.2"});
+  EXPECT_EQ(resolve_all("web.test").value(), (Addresses{{"10.0.0.1", 80}, {"2001:db8::1", 80}}));
+  EXPECT_EQ(resolve_all("v4.test").value(), (Addresses{{"10.0.0.2", 80}}));
+  EXPECT_EQ(resolve_all("nowhere.test").error().code(), Errc::kNotFound);
+  EXPECT_EQ(resolve_all("192.0.2.7").value(), (Addresses{{"192.0.2.7", 80}}));
+}
+
+TEST_F(ResolverTest, AllAddressesAreAnErrorWhenAFamilyIsNotKnown) {
+  dns.set("web.test", {"10.0.0.1", "2001:db8::1"});
+  dns.set_srv("_web._tcp.test", {{1, 1, 80, "web.test"}});
+  dns.fail(FakeDns::Type::kA);
+  EXPECT_EQ(resolve("web.test").value(), (Addresses{{"2001:db8::1", 80}}));
+  EXPECT_EQ(resolve_all("web.test").error().code(), Errc::kUnavailable);
+  EXPECT_EQ(resolve_srv("_web._tcp.test").error().code(), Errc::kUnavailable);
+  dns.be_silent(FakeDns::Type::kA);
+  EXPECT_EQ(resolve_all("web.test", 600ms).error().code(), Errc::kTimeout)
+      << "neither after a grace nor at the deadline";
 }
 
 TEST_F(ResolverTest, FollowsSrvRecordsInOrderOfPriority) {

@@ -514,6 +514,19 @@ TEST_F(WatcherTest, ADnsServerInTroubleChangesNothing) {
   EXPECT_EQ(watcher.states().at(0).last_error, "");
 }
 
+TEST_F(WatcherTest, ADnsAnswerThatLacksAFamilyChangesNothing) {
+  resolver.set("redis.prod", {"192.0.2.8", "2001:db8::1"});
+  watcher.set({dns_watch("redis.prod", 6379)});
+  loop.advance(1s);
+  resolver.set_half("redis.prod", {"2001:db8::1"}, Error(Errc::kTimeout, "no answer about A"));
+  loop.advance(1min);
+  EXPECT_THAT(told, ElementsAre("watch.redis: +192.0.2.8:6379 +[2001:db8::1]:6379"));
+  EXPECT_THAT(watcher.states().at(0).last_error, HasSubstr("no answer about A"));
+  resolver.set("redis.prod", {"2001:db8::1"});
+  loop.advance(15s);
+  EXPECT_EQ(told.back(), "watch.redis: -192.0.2.8:6379");
+}
+
 TEST_F(WatcherTest, SrvRecordsCarryTheirPorts) {
   resolver.set_srv("_redis._tcp.prod", {{"192.0.2.8", 7000}, {"192.0.2.9", 7001}});
   watcher.set({dns_watch("_redis._tcp.prod", 0)});

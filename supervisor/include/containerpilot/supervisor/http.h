@@ -164,11 +164,16 @@ class Resolver {
   Resolver(const Resolver&) = delete;
   Resolver& operator=(const Resolver&) = delete;
   virtual ~Resolver() = default;
-  /// `done` runs once, later, on the loop; never after its watch is dropped. A and AAAA. A literal
-  /// IP answers with itself, "localhost" with the loopback addresses. Errors: kInvalid (not a
-  /// name), kNotFound, kTimeout, kUnavailable.
+  /// `done` runs once, later, on the loop; never after its watch is dropped. A and AAAA, to connect
+  /// to: one family is enough when the other is late or fails. A literal IP answers with itself,
+  /// "localhost" with the loopback addresses. Errors: kInvalid (not a name), kNotFound, kTimeout,
+  /// kUnavailable.
   virtual Watch resolve(const std::string& host, std::uint16_t port, Duration timeout,
                         Callback done) = 0;
+  /// As resolve(), but complete or an error: what one family failed to tell must not look as if it
+  /// were gone.
+  virtual Watch resolve_all(const std::string& host, std::uint16_t port, Duration timeout,
+                            Callback done) = 0;
   /// SRV, then the addresses of the targets: best priority first, each with its record's port.
   /// Complete or an error: an instance must not vanish because its name was slow.
   virtual Watch resolve_srv(const std::string& name, Duration timeout, Callback done) = 0;
