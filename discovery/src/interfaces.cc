@@ -192,13 +192,28 @@ std::string join(const List& list, const Text& text) {
   return joined.empty() ? "none" : joined;
 }
 
-/// Lower is better; loopback never. An address whose network holds only itself is usually a virtual
-/// one, which moves to another host at any time (keepalived, swarm).
-std::optional<int> default_rank(const Candidate& candidate) {
+bool is_alone_in_its_network(const Candidate& candidate) {
+  return candidate.address->prefix_length == (candidate.ip.v4 ? 32 : 128);
+}
+
+/// An address on the loopback interface, or one whose network holds only itself, is usually a
+/// virtual one, which moves to another host at any time (keepalived, swarm). Clouds and Calico give
+/// eth0 nothing else, though, and DHCPv6 neither.
+bool is_virtual(const Candidate& candidate, const std::vector<Candidate>& all) {
+  if (candidate.address->interface == "lo") return true;
+  if (!is_alone_in_its_network(candidate)) return false;
+  return candidate.address->interface != "eth0" ||
+         std::any_of(all.begin(), all.end(), [&](const Candidate& other) {
+           return other.address->interface == "eth0" && other.ip.v4 == candidate.ip.v4 &&
+                  !is_link_local(other.ip) && !is_alone_in_its_network(other);
+         });
+}
+
+/// Lower is better; loopback never.
+std::optional<int> default_rank(const Candidate& candidate, const std::vector<Candidate>& all) {
   const auto& [address, ip] = candidate;
   if (is_loopback(ip)) return std::nullopt;
-  const bool virtual_ip = address->prefix_length == (ip.v4 ? 32 : 128);
-  return (is_link_local(ip) ? 8 : 0) + (virtual_ip ? 4 : 0) + (ip.v4 ? 0 : 2) +
+  return (is_link_local(ip) ? 8 : 0) + (is_virtual(candidate, all) ? 4 : 0) + (ip.v4 ? 0 : 2) +
          (address->interface == "eth0" ? 0 : 1);
 }
 
@@ -206,7 +221,7 @@ const InterfaceAddress* find_default(const std::vector<Candidate>& candidates) {
   const InterfaceAddress* best = nullptr;
   int best_rank = 0;
   for (const Candidate& candidate : candidates) {
-    const auto rank = default_rank(candidate);
+    const auto rank = default_rank(candidate, candidates);
     if (!rank || (best != nullptr && *rank >= best_rank)) continue;
     best = candidate.address;
     best_rank = *rank;

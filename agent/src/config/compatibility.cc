@@ -70,6 +70,17 @@ bool has_no_probe(const Node& health) {
   return true;
 }
 
+bool has_no_interfaces(const Node& telemetry) {
+  return find_any_case(telemetry, "interfaces") == nullptr;
+}
+
+bool has_one_without_interfaces(const Node& list) {
+  for (const Node& one : list) {
+    if (find_any_case(one, "port") != nullptr && has_no_interfaces(one)) return true;
+  }
+  return false;
+}
+
 bool is_error_event(const Node& event) { return text_of(&event) == "error"; }
 
 bool has_large_number(const Node& argv) {
@@ -86,6 +97,8 @@ constexpr std::string_view kHttpsTitle = "`https` to Consul checks the certifica
 constexpr std::string_view kHealthTitle = "A failing check makes the service critical";
 constexpr std::string_view kLeftoverTitle =
     "An entry without `deregisterCriticalServiceAfter` gets one of an hour";
+constexpr std::string_view kAddressTitle =
+    "Without `interfaces` no virtual or link-local address is chosen";
 constexpr std::string_view kEndTitle = "A job has ended when its process has";
 constexpr std::string_view kNoProbeTitle = "A service whose `health` has no probe is `healthy`";
 constexpr std::string_view kWatchTitle = "A watch also sees that ids, tags or metadata changed";
@@ -118,6 +131,8 @@ constexpr std::string_view kKeepPlainText = "scrape_protocols: [PrometheusText0.
 constexpr std::string_view kKeepProxy = "the proxy's address in place of the catalog's";
 constexpr std::string_view kKeepExponent = "write the argument as a string";
 constexpr std::string_view kKeepLeftovers = "consul: {deregisterCriticalServiceAfter: \"8760h\"}";
+constexpr std::string_view kKeepAddress = R"(interfaces: ["eth0:inet", "inet"])";
+constexpr std::string_view kKeepOldAddress = R"("interfaces": "eth0:inet")";
 constexpr std::string_view kNoWayBack = "there is no switch for it";
 
 constexpr Entry kEntries[] = {
@@ -129,6 +144,8 @@ constexpr Entry kEntries[] = {
     {Era::kV3, "jobs[].health.interval", kFirstCheckTitle, kNoWayBack},
     {Era::kV3, "jobs[].health", kNoProbeTitle, kNoWayBack, has_no_probe},
     {Era::kV3, "jobs[].port", kLeftoverTitle, kKeepLeftovers},
+    {Era::kV3, "jobs", kAddressTitle, kKeepAddress, has_one_without_interfaces},
+    {Era::kV3, "telemetry", kAddressTitle, kKeepAddress, has_no_interfaces},
     {Era::kV3, "jobs[].when.once", kErrorTitle, kNoWayBack, is_error_event},
     {Era::kV3, "jobs[].when.each", kErrorTitle, kNoWayBack, is_error_event},
     {Era::kV3, "jobs[].exec", kEndTitle, "let the last process run in the foreground"},
@@ -146,6 +163,8 @@ constexpr Entry kEntries[] = {
     {Era::kV3, "logging.format", kTextLogTitle, kNoWayBack, is_text_format},
     {Era::kOld, "services[].health", kHealthTitle, "a larger ttl forgives more failures"},
     {Era::kOld, "services[].port", kLeftoverTitle, kKeepLeftovers},
+    {Era::kOld, "services", kAddressTitle, kKeepOldAddress, has_one_without_interfaces},
+    {Era::kOld, "telemetry", kAddressTitle, kKeepOldAddress, has_no_interfaces},
     {Era::kOld, "backends", kWatchTitle, kNoWayBack},
     {Era::kOld, "services[].poll", kFirstCheckTitle, kNoWayBack},
     {Era::kOld, "coprocesses[].restarts", kRestartTitle, kNoWayBack},

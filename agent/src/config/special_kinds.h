@@ -11,6 +11,10 @@
 
 namespace containerpilot::agent {
 
+/// What `interfaces` means when it is left out, for people.
+inline constexpr const char* kDefaultAddress =
+    "eth0, else any; IPv4 first; virtual and link-local ones last";
+
 // Kinds of values that only one or two keys have.
 
 /// "unlimited", "never", a number of restarts, or {limit, delay, maxDelay, resetAfter}.

@@ -21,8 +21,6 @@ constexpr const char* kPreStart = "main/preStart";
 constexpr const char* kPreStop = "main/preStop";
 constexpr const char* kPostStop = "main/postStop";
 
-constexpr const char* kDefaultInterface = "eth0:inet";
-
 ProcessSpec process(std::vector<std::string> argv) {
   ProcessSpec out;
   out.argv = std::move(argv);
@@ -115,10 +113,8 @@ class Translation {
 
   Advertisement advertise(const std::string& name,
                           const Value<std::vector<std::string>>& interfaces, const Node& at) {
-    std::vector<std::string> specs = *interfaces;
-    if (specs.empty()) specs = {kDefaultInterface};
-    Advertisement out = make_advertisement(context_, name, std::move(specs),
-                                           interfaces ? *interfaces.node : at, true);
+    Advertisement out =
+        make_advertisement(context_, name, *interfaces, interfaces ? *interfaces.node : at, true);
     if (!out.service.address.empty())
       plan_.environment[address_variable(name)] = out.service.address;
     return out;

@@ -47,7 +47,7 @@ const Block& service_block() {
                  "After this long without a good check the catalog gives up on us.")
           .required()
           .field("health", &V2ServiceConfig::health, argv(), "always healthy", "The check.")
-          .field("interfaces", &V2ServiceConfig::interfaces, printed_texts(), "\"eth0:inet\"",
+          .field("interfaces", &V2ServiceConfig::interfaces, printed_texts(), kDefaultAddress,
                  "Which address to advertise; the first that matches.")
           .field("tags", &V2ServiceConfig::tags, texts_or_one(), "", "Tags in the catalog.")
           .field("timeout", &V2ServiceConfig::timeout, duration(0s), "none", "Bounds one check.")
@@ -120,7 +120,7 @@ const Block& telemetry_block_v2() {
   static const Block block =
       BlockOf<V2TelemetryConfig>("telemetry", "The port that serves metrics.")
           .field("port", &V2TelemetryConfig::port, integer(1, 65535), "9090", "TCP port.")
-          .field("interfaces", &V2TelemetryConfig::interfaces, texts_or_one(), "\"eth0:inet\"",
+          .field("interfaces", &V2TelemetryConfig::interfaces, texts_or_one(), kDefaultAddress,
                  "Address to bind and to advertise.")
           .field("tags", &V2TelemetryConfig::tags, texts_or_one(), "", "Tags in the catalog.")
           .field("sensors", &V2TelemetryConfig::sensors, objects<V2SensorConfig>(sensor_block_v2),

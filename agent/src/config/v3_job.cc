@@ -256,10 +256,7 @@ Advertisement advertise(PlanContext& context, const JobConfig& job, bool needs_a
         *job.name.node, "found " + describe(*job.name.node) + ", which is not a service name",
         "a lower-case letter, then letters, digits and dashes; at least two characters");
   }
-  std::vector<std::string> interfaces = *job.interfaces;
-  if (interfaces.empty()) interfaces = {"eth0:inet", "inet"};
-  Advertisement out =
-      make_advertisement(context, *job.name, std::move(interfaces), at, needs_address);
+  Advertisement out = make_advertisement(context, *job.name, *job.interfaces, at, needs_address);
   out.service.port = static_cast<int>(*job.port);
   if (*job.port < 0 || *job.port > 65535) {
     context.problems.warning(

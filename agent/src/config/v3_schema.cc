@@ -338,7 +338,7 @@ const Block& v3_job_block() {
           .field("advertise", &JobConfig::advertise, boolean(), "true with `port`",
                  "Be in the catalog without a port, too.")
           .since_4()
-          .field("interfaces", &JobConfig::interfaces, printed_texts(), "[\"eth0:inet\", \"inet\"]",
+          .field("interfaces", &JobConfig::interfaces, printed_texts(), kDefaultAddress,
                  "Which address to advertise; the first that matches.")
           .field("tags", &JobConfig::tags, texts_or_one(), "", "Tags in the catalog.")
           .field("meta", &JobConfig::meta, text_map(), "", "Metadata in the catalog.")

@@ -210,13 +210,11 @@ TelemetryPlan make_v3_telemetry(PlanContext& context, const TelemetryConfig& con
   out.server.listen = *config.listen;
 
   const Node& at = config.interfaces ? *config.interfaces.node : *config.node;
-  std::vector<std::string> interfaces = *config.interfaces;
-  if (interfaces.empty()) interfaces = {"eth0:inet", "inet"};
   const bool advertised = out.server.port != 0;
   if (advertised || !config.listen) {
     const std::string name = config.service_name ? *config.service_name : "containerpilot";
-    Advertisement advertisement = make_advertisement(context, name, std::move(interfaces), at,
-                                                     needs_address || !config.listen);
+    Advertisement advertisement =
+        make_advertisement(context, name, *config.interfaces, at, needs_address || !config.listen);
     if (!config.listen) out.server.listen = advertisement.service.address;
     advertisement.service.port = out.server.port;
     advertisement.service.ttl = kTelemetryTtl;

@@ -289,8 +289,8 @@ const Block& v3_telemetry_block() {
       BlockOf<TelemetryConfig>("telemetry", "The port that serves metrics and status.")
           .field("port", &TelemetryConfig::port, integer(0, 65535), "9090",
                  "TCP port; 0 for a free one, which is not advertised.")
-          .field("interfaces", &TelemetryConfig::interfaces, texts_or_one(),
-                 "[\"eth0:inet\", \"inet\"]", "Which address to advertise.")
+          .field("interfaces", &TelemetryConfig::interfaces, texts_or_one(), kDefaultAddress,
+                 "Which address to advertise.")
           .field("listen", &TelemetryConfig::listen, some_text(), "the advertised address",
                  "Address to bind: `0.0.0.0`, `::`, `127.0.0.1`, ….")
           .since_4()

@@ -243,6 +243,33 @@ TEST(Config, InterfacesThatAreNotHereOnlyWarnWhenChecking) {
   EXPECT_EQ(load(text, check).jobs.at(0).advertise->service.address, "");
 }
 
+TEST(Config, WithoutInterfacesTheAddressIsNeitherVirtualNorLinkLocal) {
+  const auto addresses = [](std::vector<discovery::InterfaceAddress> here) {
+    LoadOptions host = options();
+    host.addresses = std::move(here);
+    std::vector<std::string> chosen;
+    for (const char* text :
+         {"{consul: 'c:1', telemetry: {}, jobs: [{name: 'app', port: 80, health: {}}]}",
+          R"({"consul": "c:1", "services": [{"name": "app", "port": 80, "poll": 1, "ttl": 5}],
+              "telemetry": {}})"}) {
+      const Plan plan = load(text, host);
+      EXPECT_TRUE(plan.telemetry && !plan.jobs.empty());
+      if (!plan.telemetry || plan.jobs.empty()) continue;
+      for (const JobPlan& job : plan.jobs) {
+        if (job.advertise) chosen.push_back(job.advertise->service.address);
+      }
+      chosen.push_back(plan.telemetry->server.listen);
+    }
+    return chosen;
+  };
+  const auto are = [](const char* ip) { return ElementsAre(ip, ip, ip, ip); };
+  EXPECT_THAT(addresses({{"eth0", "192.0.2.2", 24}, {"eth1", "10.0.0.1", 24}}), are("192.0.2.2"));
+  EXPECT_THAT(addresses({{"eth1", "192.168.1.5", 24}, {"lo", "10.0.0.5", 32}}), are("192.168.1.5"));
+  EXPECT_THAT(addresses({{"eth0", "169.254.7.7", 16}, {"eth1", "192.168.1.5", 24}}),
+              are("192.168.1.5"));
+  EXPECT_THAT(addresses({{"eth0", "fd00::5", 64}, {"lo", "127.0.0.1", 8}}), are("fd00::5"));
+}
+
 TEST(Config, ControlSocketIsFoundInABrokenConfig) {
   const std::string broken = "{consul: 5, control: {socket: '/run/x.sock'}, jobs: 7}";
   EXPECT_EQ(find_control_socket({{"", broken, false}}, options()).path, "/run/x.sock");

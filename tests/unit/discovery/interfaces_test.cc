@@ -87,7 +87,21 @@ TEST(ChooseAddress, WithoutSpecsPrefersEth0AndAvoidsVirtualAndLinkLocalOnes) {
   EXPECT_EQ(chosen({}, {{"eth0", "169.254.1.1", 16}, {"eth1", "10.1.0.1", 24}}), "10.1.0.1");
   EXPECT_EQ(chosen({}, {{"eth0", "fd00::1", 64}, {"eth0", "fe80::1", 64}}), "fd00::1");
   EXPECT_EQ(chosen({}, {{"eth0", "10.0.0.5", 32}, {"lo", "127.0.0.1", 8}}), "10.0.0.5");
+  EXPECT_EQ(chosen({}, {{"eth1", "192.168.1.5", 24}, {"lo", "10.0.0.5", 32}}), "192.168.1.5");
+  EXPECT_EQ(chosen({}, {{"lo", "10.0.0.5", 24}, {"lo", "10.0.0.6", 32}, {"wan", "10.1.0.1", 24}}),
+            "10.1.0.1");
+  EXPECT_EQ(chosen({}, {{"eth0", "fd00::5", 64}, {"lo", "::1", 128}}), "fd00::5");
+  EXPECT_EQ(chosen({}, {{"eth0", "fd00::5", 64}, {"eth1", "10.1.0.1", 24}}), "10.1.0.1");
   EXPECT_THAT(chosen({}, {{"lo", "127.0.0.1", 8}}), HasSubstr("none besides loopback"));
+}
+
+TEST(ChooseAddress, WithoutSpecsTakesEth0sOnlyAddressWhateverItsNetwork) {
+  EXPECT_EQ(chosen({}, {{"docker0", "172.17.0.1", 16}, {"eth0", "10.128.0.5", 32}}), "10.128.0.5");
+  EXPECT_EQ(chosen({}, {{"eth0", "10.128.0.5", 32}, {"eth0", "fd00::5", 64}}), "10.128.0.5");
+  EXPECT_EQ(
+      chosen({}, {{"docker0", "fd01::1", 64}, {"eth0", "fd00::5", 128}, {"eth0", "fe80::1", 64}}),
+      "fd00::5");
+  EXPECT_EQ(chosen({}, {{"eth1", "192.168.1.5", 24}, {"tun0", "10.8.0.2", 32}}), "192.168.1.5");
 }
 
 TEST(ListAddresses, FindsLoopbackWithItsNetworkInOrder) {

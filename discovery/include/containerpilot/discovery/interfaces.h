@@ -30,10 +30,10 @@ Result<std::vector<InterfaceAddress>> list_addresses();
 Status check_interface_spec(const std::string& spec);
 
 /// First spec that matches wins; within a spec, list order. Source: spec v3, section 5.5.
-/// No specs at all means the default rule: eth0, then any interface, v4 before v6; never a loopback
-/// address, and link-local or virtual ones (a network of one address) only when there is nothing
-/// else. Errors: kInvalid (all bad specs, one per line), kNotFound (specs and candidates listed).
-/// Pure.
+/// No specs at all means the default rule: v4 before v6, then eth0 before other interfaces; never a
+/// loopback address, and only when there is nothing else a virtual one (on `lo`, or in a network of
+/// its own where eth0 has a wider one), and after those a link-local one. Errors: kInvalid (all bad
+/// specs, one per line), kNotFound (specs and candidates listed). Pure.
 Result<ChosenAddress> choose_address(const std::vector<std::string>& specs,
                                      const std::vector<InterfaceAddress>& candidates);
 
