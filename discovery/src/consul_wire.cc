@@ -144,7 +144,7 @@ Result<std::vector<OwnEntry>> decode_agent_services(std::string_view body) {
     service.id = id;
     service.name = entry.text("Service");
     service.address = entry.text("Address");
-    service.port = static_cast<std::uint16_t>(entry.number("Port", UINT16_MAX));
+    service.port = entry.integer("Port");
     service.tags = entry.texts("Tags");
     service.meta = entry.text_map("Meta");
     service.enable_tag_override = entry.flag("EnableTagOverride");

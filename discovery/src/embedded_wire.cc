@@ -116,7 +116,7 @@ Result<Registration> decode_registration(std::string_view body) {
     service.id = root.text("ID");
     if (service.id.empty()) service.id = service.name;
     service.address = root.text("Address");
-    service.port = static_cast<std::uint16_t>(root.number("Port", UINT16_MAX));
+    service.port = root.integer("Port");
     service.tags = root.texts("Tags");
     service.meta = root.text_map("Meta");
     service.enable_tag_override = root.flag("EnableTagOverride");

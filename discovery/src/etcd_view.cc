@@ -143,15 +143,21 @@ bool EtcdView::hear(std::string_view piece) {
 std::optional<std::pair<EtcdKeyParts, Instance>> EtcdView::decode(const EtcdPair& pair) const {
   auto parts = parse_etcd_key(prefix_, pair.key);
   if (!parts) return std::nullopt;  // somebody else's key
-  auto instance = decode_etcd_value(pair.value);
-  if (!instance) {
-    log_warn("discovery",
-             "ignoring the value of etcd key '" + pair.key + "': " + instance.error().text());
+  const auto ignore = [&pair](const std::string& why) {
+    log_warn("discovery", "ignoring the value of etcd key '" + pair.key + "': " + why);
     return std::nullopt;
-  }
-  instance.value().id = parts->id;
-  instance.value().name = parts->name;
-  return std::pair(std::move(*parts), std::move(instance).value());
+  };
+  auto service = decode_etcd_value(pair.value);
+  if (!service) return ignore(service.error().text());
+  const std::int64_t port = service.value().port;
+  if (port < 0 || port > UINT16_MAX) return ignore(std::to_string(port) + " is no TCP port");
+  Instance instance;
+  instance.id = parts->id;
+  instance.name = parts->name;
+  instance.address = std::move(service.value().address);
+  instance.port = static_cast<std::uint16_t>(port);
+  instance.tags = std::move(service.value().tags);
+  return std::pair(std::move(*parts), std::move(instance));
 }
 
 void EtcdView::apply(const EtcdEvent& event) {

@@ -111,18 +111,18 @@ std::string encode_etcd_value(const ServiceSpec& service) {
   return text;
 }
 
-Result<Instance> decode_etcd_value(std::string_view value) {
+Result<ServiceSpec> decode_etcd_value(std::string_view value) {
   JsonDocument document(value);
   const JsonNode root(document);
-  Instance instance;
+  ServiceSpec service;
   if (root.expect_object()) {
-    instance.id = root.text("id");
-    instance.name = root.text("name");
-    instance.address = root.text("address");
-    instance.port = static_cast<std::uint16_t>(root.number("port", UINT16_MAX));
-    instance.tags = root.texts("tags");
+    service.id = root.text("id");
+    service.name = root.text("name");
+    service.address = root.text("address");
+    service.port = root.integer("port");
+    service.tags = root.texts("tags");
   }
-  return answer(document, std::move(instance));
+  return answer(document, std::move(service));
 }
 
 std::string encode_lease_grant(Duration ttl) {

@@ -25,7 +25,7 @@ struct EtcdKeyParts {
 std::optional<EtcdKeyParts> parse_etcd_key(std::string_view prefix, std::string_view key);
 /// The five fields readers of 2.x know: id, name, address, port, tags.
 std::string encode_etcd_value(const ServiceSpec& service);
-Result<Instance> decode_etcd_value(std::string_view value);
+Result<ServiceSpec> decode_etcd_value(std::string_view value);
 
 std::string encode_lease_grant(Duration ttl);
 std::string encode_lease(std::uint64_t lease);  ///< body of keepalive and revoke

@@ -112,6 +112,17 @@ std::uint64_t JsonNode::number(std::string_view key, std::uint64_t max) const {
   return 0;
 }
 
+std::int64_t JsonNode::integer(std::string_view key) const {
+  const JsonNode node = member(key);
+  if (node.value_.is_null()) return 0;
+  // One that is not negative reads as either kind, a large one as a negative.
+  const auto* const natural = node.value_.get_ptr<const std::uint64_t*>();
+  const auto* const number = node.value_.get_ptr<const std::int64_t*>();
+  if (number != nullptr && (natural == nullptr || *natural <= INT64_MAX)) return *number;
+  node.fail("a whole number");
+  return 0;
+}
+
 std::uint64_t JsonNode::quoted_number(std::string_view key) const {
   const JsonNode node = member(key);
   if (const auto* text = node.value_.get_ptr<const std::string*>()) {

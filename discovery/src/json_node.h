@@ -46,6 +46,7 @@ class JsonNode {
   [[nodiscard]] std::string text(std::string_view key) const;
   [[nodiscard]] bool flag(std::string_view key) const;
   [[nodiscard]] std::uint64_t number(std::string_view key, std::uint64_t max) const;
+  [[nodiscard]] std::int64_t integer(std::string_view key) const;
   /// 64-bit numbers as protobuf's JSON mapping writes them: in quotes, or bare.
   [[nodiscard]] std::uint64_t quoted_number(std::string_view key) const;
   [[nodiscard]] std::vector<std::string> texts(std::string_view key) const;

@@ -147,7 +147,7 @@ class Translation {
         {"process", "health"}, {"serviceName", *service.name}, {"serviceID", entry.service.id}};
     entry.service.check_id = entry.service.id;
     if (v1_) entry.service.notes = "TTL for " + *service.name + " set by " + own_name();
-    entry.service.port = static_cast<int>(*service.port);
+    entry.service.port = *service.port;
     entry.service.tags = *service.tags;
     entry.service.ttl = *service.ttl;
     entry.service.enable_tag_override = *service.consul->enable_tag_override;

@@ -257,7 +257,7 @@ Advertisement advertise(PlanContext& context, const JobConfig& job, bool needs_a
         "a lower-case letter, then letters, digits and dashes; at least two characters");
   }
   Advertisement out = make_advertisement(context, *job.name, *job.interfaces, at, needs_address);
-  out.service.port = static_cast<int>(*job.port);
+  out.service.port = *job.port;
   if (*job.port < 0 || *job.port > 65535) {
     context.problems.warning(
         *job.port.node,

@@ -67,7 +67,21 @@ TEST(EmbeddedRegistration, SaysWhatIsWrong) {
               HasSubstr("expected a duration like '10s'"));
   EXPECT_THAT(problem(R"({"Name":"a","Check":{"TTL":"1s","Status":"fine"}})"),
               HasSubstr("'passing', 'warning' or 'critical'"));
-  EXPECT_THAT(problem(R"({"Name":"a","Port":70000})"), HasSubstr("'/Port'"));
+  EXPECT_THAT(problem(R"({"Name":"a","Port":"80"})"),
+              HasSubstr("'/Port' is a string, expected a whole number"));
+  EXPECT_THAT(problem(R"({"Name":"a","Port":80.5})"), HasSubstr("'/Port' is a fraction"));
+  EXPECT_THAT(problem(R"({"Name":"a","Port":18446744073709551615})"), HasSubstr("'/Port'"));
+}
+
+TEST(EmbeddedRegistration, TakesAnyWholeNumberForAPortAsConsulDoes) {
+  for (const std::int64_t port : {std::int64_t{99999}, std::int64_t{-1}, INT64_MAX, INT64_MIN}) {
+    ServiceSpec spec;
+    spec.id = spec.name = "web";
+    spec.port = port;
+    const auto registration = decode_registration(encode_registration(spec, Health::kPassing));
+    ASSERT_TRUE(registration) << registration.error().text();
+    EXPECT_EQ(registration.value().service.port, port);
+  }
 }
 
 TEST(EmbeddedCheckUpdate, DemandsAKnownStatus) {
@@ -84,12 +98,13 @@ class EmbeddedAnswers : public testing::Test {
     add("web-2", {"blue", "big"}, Health::kCritical);
     add("web-3", {}, Health::kPassing);
   }
-  void add(const std::string& id, std::vector<std::string> tags, Health health) {
+  void add(const std::string& id, std::vector<std::string> tags, Health health,
+           std::int64_t port = 80) {
     Registration registration;
     registration.service.id = id;
     registration.service.name = "web";
     registration.service.address = "192.0.2.1";
-    registration.service.port = 80;
+    registration.service.port = port;
     registration.service.tags = std::move(tags);
     CheckDefinition check;
     check.id = "service:" + id;
@@ -128,6 +143,14 @@ TEST_F(EmbeddedAnswers, AreUnderstoodByOurDriver) {
   ASSERT_EQ(entries.size(), 3u);
   EXPECT_TRUE(entries[0].has_check);
   EXPECT_EQ(entries[1].service.tags, (std::vector<std::string>{"blue", "big"}));
+}
+
+TEST_F(EmbeddedAnswers, ShowAPortAsItIs) {
+  add("web-4", {}, Health::kPassing, 99999);
+  EXPECT_EQ(json::parse(encode_agent_services(store.services()))["web-4"]["Port"], 99999);
+  EXPECT_EQ(
+      decode_agent_services(encode_agent_services(store.services())).value().at(3).service.port,
+      99999);
 }
 
 TEST_F(EmbeddedAnswers, HaveConsulsShapes) {

@@ -174,6 +174,10 @@ TEST_F(EtcdCatalogTest, ReadsOwnEntriesByTheirKeys) {
   ASSERT_EQ(found.size(), 1u);
   EXPECT_EQ(found[0].service.id, "web-h");
   EXPECT_EQ(found[0].service.port, 81);
+  EXPECT_EQ(list(R"({"responses":[{"response_range":{"kvs":[)" + pair("web-h", 99999) + "]}}]}")
+                .at(0)
+                .service.port,
+            99999);
 }
 
 TEST_F(EtcdCatalogTest, TriesTheNextEndpoint) {
@@ -356,10 +360,12 @@ TEST_F(EtcdCatalogTest, ReadsAgainAfterCompactionAndNonsense) {
 TEST_F(EtcdCatalogTest, SkipsValuesItCannotRead) {
   make();
   call = catalog->query({"web", "", ""}, 0, 60s, keep_snapshot());
-  calls.answer(calls.last("POST", "/v3/kv/range"), 200,
-               range(R"({"key":")" + base64_encode("/cp/web/bad/service") + R"(","value":")" +
-                     base64_encode("{]") + "\"}," + pair("web-1", 80)));
+  calls.answer(
+      calls.last("POST", "/v3/kv/range"), 200,
+      range(R"({"key":")" + base64_encode("/cp/web/bad/service") + R"(","value":")" +
+            base64_encode("{]") + "\"}," + pair("web-1", 80) + "," + pair("web-2", 99999)));
   EXPECT_EQ(snapshot->value().instances.size(), 1u);
+  EXPECT_TRUE(log.contains("'/cp/web/web-2/service': 99999 is no TCP port"));
   EXPECT_TRUE(log.contains("ignoring the value of etcd key '/cp/web/bad/service'"));
 }
 

@@ -57,8 +57,7 @@ TEST(EtcdValue, HasExactlyTheFieldsOldReadersKnow) {
   spec.tags = {"a"};
   EXPECT_EQ(encode_etcd_value(spec),
             R"({"id":"web-h","name":"web","address":"192.0.2.1","port":80,"tags":["a"]})");
-  EXPECT_EQ(decode_etcd_value(encode_etcd_value(spec)).value(),
-            (Instance{"web-h", "web", "192.0.2.1", 80, {"a"}, {}}));
+  EXPECT_EQ(decode_etcd_value(encode_etcd_value(spec)).value(), spec);
   // As 2.7 wrote it.
   EXPECT_TRUE(decode_etcd_value(R"({"id":"a","name":"b","address":"c","port":1,"tags":null})"));
 }

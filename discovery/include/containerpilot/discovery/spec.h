@@ -22,7 +22,8 @@ struct ServiceSpec {
   std::string id;  ///< "<name>-<hostname>"
   std::string name;
   std::string address;
-  int port = 0;  ///< as configured: 3.x never checked its range, so neither may we refuse it
+  std::int64_t port =
+      0;  ///< as configured: 3.x never checked its range, so neither may we refuse it
   std::vector<std::string> tags;
   std::map<std::string, std::string> meta;
   bool enable_tag_override = false;
