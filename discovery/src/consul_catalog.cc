@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "consul_wire.h"
+#include "containerpilot/supervisor/log.h"
 #include "etcd_wire.h"
 
 namespace containerpilot::discovery {
@@ -193,8 +194,7 @@ Watch ConsulCatalog::query(const Query& query, std::uint64_t index, Duration wai
   const std::string target = health_query_target(query, index, wait);
   HttpRequest request = make_request("GET", target);
   if (index != 0) request.timeout = answer_time(wait);
-  const auto finish = [this, target, known = query.known,
-                       what = "cannot watch '" + query.service + "'",
+  const auto finish = [this, target, query, what = "cannot watch '" + query.service + "'",
                        done = std::move(done)](Result<HttpResponse> response) {
     const int status = response ? response.value().status : 0;
     if (response) multiplexed_ = response.value().multiplexed;
@@ -209,15 +209,36 @@ Watch ConsulCatalog::query(const Query& query, std::uint64_t index, Duration wai
     const std::string& body = checked.value().body;
     const std::size_t content = std::hash<std::string_view>()(body);
     const std::uint64_t new_index = index_of(checked.value());
-    if (content == known) return done(Snapshot{new_index, {}, content, /*same=*/true});
-    auto instances = decode_health_service(body);
-    if (!instances) {
+    if (content == query.known) return done(Snapshot{new_index, {}, content, /*same=*/true});
+    auto answer = decode_health_service(body);
+    if (!answer) {
       return done(Error(Errc::kInvalid, what + ": cannot read the answer of " + base_url_ + target +
-                                            ": " + instances.error().text()));
+                                            ": " + answer.error().text()));
     }
-    done(Snapshot{new_index, std::move(instances).value(), content});
+    tell_left_out(query, answer.value().left_out);
+    done(Snapshot{new_index, std::move(answer.value().instances), content});
   };
   return polls_.request(std::move(request), finish);
+}
+
+void ConsulCatalog::tell_left_out(const Query& query, const std::vector<std::string>& left_out) {
+  const std::string question = health_query_target(query, 0, Duration{0});
+  if (left_out.empty()) {
+    left_out_.erase(question);
+    return;
+  }
+  if (std::exchange(left_out_[question], left_out) == left_out) return;
+  constexpr std::size_t kShown = 5;
+  std::string list;
+  for (std::size_t i = 0; i < std::min(left_out.size(), kShown); ++i) {
+    list += (i == 0 ? "" : ", ") + left_out[i];
+  }
+  if (left_out.size() > kShown)
+    list += " and " + std::to_string(left_out.size() - kShown) + " more";
+  log_warn("discovery",
+           "instances of '" + query.service + "' have a port that is no TCP port: " + list +
+               ", ignoring",
+           {{"service", std::string_view(query.service)}});
 }
 
 Watch ConsulCatalog::table_index(Table table, std::uint64_t index, Duration wait, IndexDone done) {

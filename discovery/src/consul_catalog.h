@@ -1,8 +1,10 @@
 #pragma once
 
+#include <map>
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "containerpilot/discovery/catalog.h"
 #include "token_file.h"
@@ -33,13 +35,16 @@ class ConsulCatalog : public Catalog {
   /// `response` as it is when its status is 200, else an error that begins with `what`.
   [[nodiscard]] Result<HttpResponse> check(Result<HttpResponse> response, const std::string& what,
                                            const std::string& target) const;
+  /// Warns of instances without a usable port, once for the same ones.
+  void tell_left_out(const Query& query, const std::vector<std::string>& left_out);
 
   ConsulSpec spec_;
   std::string base_url_;
   TokenFile token_file_;
   HttpClient& calls_;
   HttpClient& polls_;
-  bool multiplexed_ = false;              ///< as the last answer to a query came
+  bool multiplexed_ = false;  ///< as the last answer to a query came
+  std::map<std::string, std::vector<std::string>> left_out_;  ///< by question, as it was told
   std::set<std::string> unnamed_checks_;  ///< ids of services, see unnamed_checks()
 };
 

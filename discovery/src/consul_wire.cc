@@ -106,9 +106,9 @@ std::string table_target(Table table, std::uint64_t index, Duration wait) {
   return std::string(path) + percent_encode("==\"\"") + waiting_part(index, wait);
 }
 
-Result<std::vector<Instance>> decode_health_service(std::string_view body) {
+Result<HealthAnswer> decode_health_service(std::string_view body) {
   JsonDocument document(body);
-  std::vector<Instance> instances;
+  HealthAnswer found;
   const JsonNode root(document);
   root.each_element([&](const JsonNode& entry) {
     const JsonNode service = entry.member("Service");
@@ -123,14 +123,20 @@ Result<std::vector<Instance>> decode_health_service(std::string_view body) {
       const JsonNode node = entry.member("Node");
       instance.address = node.text("Address");
     }
-    instance.port = static_cast<std::uint16_t>(service.number("Port", UINT16_MAX));
+    const std::int64_t port = service.integer("Port");
+    instance.port = static_cast<std::uint16_t>(port);
     instance.tags = service.texts("Tags");
     instance.meta = service.text_map("Meta");
-    instances.push_back(std::move(instance));
+    if (port < 0 || port > UINT16_MAX) {
+      found.left_out.push_back(instance.id + " (" + std::to_string(port) + ")");
+    } else {
+      found.instances.push_back(std::move(instance));
+    }
   });
-  std::sort(instances.begin(), instances.end(),
+  std::sort(found.instances.begin(), found.instances.end(),
             [](const Instance& a, const Instance& b) { return a.id < b.id; });
-  return answer(document, std::move(instances));
+  std::sort(found.left_out.begin(), found.left_out.end());
+  return answer(document, std::move(found));
 }
 
 Result<std::vector<OwnEntry>> decode_agent_services(std::string_view body) {

@@ -38,8 +38,12 @@ std::string table_target(Table table, std::uint64_t index, Duration wait);
 /// Percent-encodes what is not unreserved (RFC 3986).
 std::string percent_encode(std::string_view text);
 
-/// Answer of a health query, sorted by id.
-Result<std::vector<Instance>> decode_health_service(std::string_view body);
+struct HealthAnswer {
+  std::vector<Instance> instances;    ///< sorted by id
+  std::vector<std::string> left_out;  ///< "web-h (99999)": Consul takes any number for a port
+};
+/// Answer of a health query.
+Result<HealthAnswer> decode_health_service(std::string_view body);
 /// Answer of GET /v1/agent/services: all but what the checks tell.
 Result<std::vector<OwnEntry>> decode_agent_services(std::string_view body);
 

@@ -27,9 +27,10 @@ bool understood(const Result<T>& result) {
 }
 
 void consul(std::string_view body) {
-  if (const auto instances = decode_health_service(body); understood(instances)) {
-    for (std::size_t i = 1; i < instances.value().size(); ++i) {
-      require(instances.value()[i - 1].id <= instances.value()[i].id);
+  if (const auto answer = decode_health_service(body); understood(answer)) {
+    const std::vector<Instance>& instances = answer.value().instances;
+    for (std::size_t i = 1; i < instances.size(); ++i) {
+      require(instances[i - 1].id <= instances[i].id);
     }
   }
   const auto services = decode_agent_services(body);

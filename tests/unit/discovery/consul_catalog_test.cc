@@ -241,6 +241,28 @@ TEST_F(ConsulCatalogTest, AnAnswerThatBreaksOffIsTheTroubleOfItsQuery) {
                                    [&](Result<Snapshot> s) { snapshot.emplace(std::move(s)); });
   polls.fail(polls.last("GET", "/v1/health/service/web"), Error(Errc::kIo, "too long"));
   EXPECT_EQ(snapshot->error().code(), Errc::kInternal);
+
+TEST_F(ConsulCatalogTest, WarnsOnceOfInstancesItLeavesOut) {
+  auto catalog = make();
+  const auto ask = [&](const std::string& service, const std::string& ports) {
+    std::size_t found = 0;
+    const Watch call = catalog.query(
+        {service, "", ""}, 0, 60s, [&](Result<Snapshot> s) { found = s.value().instances.size(); });
+    polls.answer(polls.last("GET", "/v1/health/service/" + service), 200, "[" + ports + "]");
+    return found;
+  };
+  const std::string good = R"({"Service":{"ID":"good","Port":80}})";
+  const std::string bad = R"({"Service":{"ID":"bad","Port":99999}})";
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(ask("web", good + "," + bad), 1u);
+    EXPECT_EQ(ask("db", bad), 0u);
+  }
+  EXPECT_EQ(log.count("instances of 'web' have a port that is no TCP port: bad (99999), ignoring"),
+            1);
+  EXPECT_EQ(log.count("no TCP port"), 2);
+  ask("web", good);
+  ask("web", bad);
+  EXPECT_EQ(log.count("no TCP port"), 3) << "it came back";
 }
 
 TEST_F(ConsulCatalogTest, AnUnreachableDatacenterIsNoOutage) {

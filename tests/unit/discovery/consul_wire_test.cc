@@ -112,27 +112,36 @@ constexpr const char* kHealthAnswer = R"([
    "Service": {"ID": "redis1", "Service": "redis", "Tags": null, "Address": "10.1.10.13", "Port": 8001}}])";
 
 TEST(DecodeHealthService, ReadsInstancesSortedById) {
-  const auto instances = decode_health_service(kHealthAnswer);
-  ASSERT_TRUE(instances) << instances.error().text();
+  const auto answer = decode_health_service(kHealthAnswer);
+  ASSERT_TRUE(answer) << answer.error().text();
   EXPECT_THAT(
-      instances.value(),
+      answer.value().instances,
       ElementsAre(Instance{"redis1", "redis", "10.1.10.13", 8001, {}, {}},
                   Instance{"redis2", "redis", "10.1.10.12", 8000, {"primary"}, {{"v", "4.0"}}}));
 }
 
 TEST(DecodeHealthService, TakesNullAndEmptyForNoInstances) {
-  EXPECT_TRUE(decode_health_service("[]").value().empty());
-  EXPECT_TRUE(decode_health_service("null").value().empty());
+  EXPECT_TRUE(decode_health_service("[]").value().instances.empty());
+  EXPECT_TRUE(decode_health_service("null").value().instances.empty());
 }
 
 TEST(DecodeHealthService, NamesThePathOfTheBadField) {
   const auto instances = decode_health_service(R"([{"Service":{"ID":"a","Port":"80"}}])");
   ASSERT_FALSE(instances);
-  EXPECT_EQ(instances.error().text(),
-            "'/0/Service/Port' is a string, expected a number from 0 to 65535");
+  EXPECT_EQ(instances.error().text(), "'/0/Service/Port' is a string, expected a whole number");
   EXPECT_THAT(decode_health_service("[{}]").error().text(), HasSubstr("'/0/Service' is missing"));
   EXPECT_THAT(decode_health_service("<html>").error().text(), HasSubstr("not JSON"));
   EXPECT_THAT(decode_health_service("").error().text(), HasSubstr("empty"));
+}
+
+TEST(DecodeHealthService, LeavesInstancesOutWhosePortIsNoTcpPort) {
+  const auto answer = decode_health_service(R"([{"Service":{"ID":"b","Port":65536}},
+    {"Service":{"ID":"c","Port":65535}}, {"Service":{"ID":"a","Port":-1}}, {"Service":{"ID":"d"}}])");
+  ASSERT_TRUE(answer) << answer.error().text();
+  ASSERT_EQ(answer.value().instances.size(), 2u);
+  EXPECT_EQ(answer.value().instances[0].port, 65535);
+  EXPECT_EQ(answer.value().instances[1].id, "d");
+  EXPECT_THAT(answer.value().left_out, ElementsAre("a (-1)", "b (65536)"));
 }
 
 template <class T>

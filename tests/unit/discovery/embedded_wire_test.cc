@@ -115,9 +115,9 @@ class EmbeddedAnswers : public testing::Test {
   }
   std::vector<std::string> ids(const ServiceFilter& filter) {
     std::vector<std::string> result;
-    const auto instances =
+    const auto answer =
         decode_health_service(encode_health_service(node, store.services(), filter));
-    for (const Instance& instance : instances.value()) result.push_back(instance.id);
+    for (const Instance& instance : answer.value().instances) result.push_back(instance.id);
     return result;
   }
 
