@@ -82,6 +82,7 @@ class Registrar::Impl {
   void finish_compare(TimePoint started, const Result<std::vector<OwnEntry>>& actual);
   void repair(const std::vector<OwnEntry>& actual);
   void remove_leftovers(const std::vector<OwnEntry>& actual);
+  void tell_blindness(const Result<std::vector<OwnEntry>>& actual);
   void count(std::string_view operation, bool success, TimePoint started);
 
   Reactor& reactor_;
@@ -108,6 +109,7 @@ class Registrar::Impl {
   std::uint64_t changes_ = 0;
   std::uint64_t outages_seen_ = 0;
   bool compare_failed_ = false;  ///< and no other call was made since
+  bool blind_ = false;           ///< it answers, only not with our entries; warned of
   bool resend_ = false;          ///< after an outage, unless a comparison tells what is missing
   RegistrarStats stats_;
 };
@@ -387,6 +389,7 @@ void Registrar::Impl::finish_compare(TimePoint started,
   compare_leave_.finished(actual ? nullptr : &actual.error());
   compare_after(kCompareInterval - random_below(kCompareInterval / 10));
   compare_failed_ = !actual && no_answer(actual.error());
+  if (!compare_failed_) tell_blindness(actual);
   if (compare_failed_) {
     compare_due_ = true;
   } else if (actual) {
@@ -404,6 +407,16 @@ void Registrar::Impl::finish_compare(TimePoint started,
     }
   }
   pump();
+}
+
+/// Outages are told of by the catalog's Availability; this is the rest.
+void Registrar::Impl::tell_blindness(const Result<std::vector<OwnEntry>>& actual) {
+  if (std::exchange(blind_, !actual) == !actual) return;
+  if (actual) {
+    log_info("discovery", "own entries can be read again");
+  } else {
+    log_warn("discovery", actual.error().text() + ", ignoring; altered entries are not put right");
+  }
 }
 
 void Registrar::Impl::repair(const std::vector<OwnEntry>& actual) {

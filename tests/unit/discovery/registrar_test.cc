@@ -324,8 +324,24 @@ TEST_F(RegistrarTest, IsNotIrritatedByAListItCannotRead) {
   beat(60s);
   EXPECT_EQ(catalog.count("update web-h passing: ok"), 60);
   EXPECT_LE(catalog.count("list"), 4);
-  ASSERT_EQ(log.entries().size(), 1U);
-  EXPECT_EQ(log.entries()[0].message, "Service registered: web");  // as 3.8.0 said it
+  ASSERT_EQ(log.entries().size(), 2U);
+  EXPECT_EQ(log.count("Service registered: web"), 1);  // as 3.8.0 said it
+  EXPECT_EQ(log.count("it is empty, expected JSON, ignoring; altered entries are not put right"),
+            1);
+}
+
+TEST_F(RegistrarTest, TellsOnceThatItCannotReadItsEntriesAndWhenItCanAgain) {
+  catalog.list_trouble = kCannotTell;
+  register_web();
+  beat(2min);
+  EXPECT_GT(catalog.count("list"), 3);
+  EXPECT_EQ(log.count("cannot read own entries: 404"), 1);
+  catalog.list_trouble.reset();
+  beat(1min);
+  EXPECT_EQ(log.count("own entries can be read again"), 1);
+  catalog.list_trouble = kCannotTell;
+  beat(1min);
+  EXPECT_EQ(log.count("cannot read own entries: 404"), 2);
 }
 
 TEST_F(RegistrarTest, DoesNotHammerADeadCatalog) {
