@@ -442,8 +442,9 @@ void Registrar::Impl::repair(const std::vector<OwnEntry>& actual) {
 void Registrar::Impl::remove_leftovers(const std::vector<OwnEntry>& actual) {
   for (const OwnEntry& found : actual) {
     const std::string& id = found.service.id;
-    if (!found.expired || id_suffix_.empty() || !id.ends_with(id_suffix_) || find(id) != nullptr)
-      continue;
+    // Not only the end of it: "db" is also how the host name "app-db" ends.
+    const bool ours = !id_suffix_.empty() && id == found.service.name + id_suffix_;
+    if (!found.expired || !ours || find(id) != nullptr) continue;
     log_info("discovery", "removing '" + id + "', left in the catalog by an earlier life",
              {{"service", std::string_view(found.service.name)}});
     auto leftover = std::make_unique<Entry>();

@@ -537,9 +537,13 @@ TEST_F(RegistrarTest, RemovesWhatAnEarlierLifeLeft) {
   ServiceSpec other = service("other");
   other.id = "other-elsewhere";
   catalog.stored[other.id] = {other, Health::kCritical, "TTL expired", true, true};
+  ServiceSpec neighbour = service("web");
+  neighbour.id = "web-app-h";  // of host "app-h"
+  catalog.stored[neighbour.id] = {neighbour, Health::kCritical, "TTL expired", true, true};
   registrar.add(service("web"));
   loop.advance(1s);
   EXPECT_FALSE(catalog.stored.contains("old-h"));
+  EXPECT_TRUE(catalog.stored.contains("web-app-h"));
   EXPECT_TRUE(catalog.stored.contains("alive-h"));  // perhaps of another agent with our host name
   EXPECT_TRUE(catalog.stored.contains("other-elsewhere"));
   EXPECT_EQ(registrar.entries().size(), 1u);

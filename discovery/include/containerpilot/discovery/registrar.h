@@ -41,8 +41,9 @@ class Registrar {
   /// Expected and actual entries are compared this often, and after every failure.
   static constexpr Duration kCompareInterval = std::chrono::seconds(30);
 
-  /// Leftovers of an earlier life of this instance, i.e. expired entries whose id ends in
-  /// "-<hostname>" and that nobody added here, are removed; an empty `hostname` leaves all alone.
+  /// Leftovers of an earlier life of this instance, i.e. expired entries whose id is
+  /// "<name>-<hostname>" and that nobody added here, are removed; an empty `hostname` leaves all
+  /// alone.
   Registrar(Reactor& reactor, Catalog& catalog, const std::string& hostname = {});
   ~Registrar();
   Registrar(const Registrar&) = delete;
