@@ -103,6 +103,35 @@ TEST_F(ConsulCatalogTest, ReadsTheTokenFileAgainWhenItChanges) {
   EXPECT_EQ(token(), "second");
 }
 
+TEST_F(ConsulCatalogTest, KeepsTheTokenWhileItsFileIsBeingWritten) {
+  const test::TempDir dir;
+  const std::string file = dir.path() + "/token";
+  std::ofstream(file) << "first\n";
+  ConsulSpec spec;
+  spec.token = "inline";
+  spec.token_file = file;
+  auto catalog = make(spec);
+  const auto token = [&] {
+    loop.advance(2s);
+    const Watch call = catalog.deregister(web(), keep());
+    return *find_header(calls.calls().back().request.headers, "X-Consul-Token");
+  };
+  EXPECT_EQ(token(), "first");
+  for (const char* begun : {"", "\n"}) {
+    std::ofstream(file) << begun;
+    EXPECT_EQ(token(), "first");
+    EXPECT_EQ(token(), "first");
+  }
+  EXPECT_EQ(log.count("the token file is empty, going on without a new token"), 1);
+  std::remove(file.c_str());
+  EXPECT_EQ(token(), "first");
+  std::ofstream(file) << "second\n";
+  EXPECT_EQ(token(), "second");
+  // In place, within a tick of the clock.
+  std::ofstream(file) << "the third\n";
+  EXPECT_EQ(token(), "the third");
+}
+
 TEST_F(ConsulCatalogTest, TakesAnyRefusedBeatForALostEntry) {
   auto catalog = make();
   for (const int status : {400, 403, 404, 500}) {
