@@ -270,6 +270,7 @@ TEST_F(ConsulCatalogTest, AnAnswerThatBreaksOffIsTheTroubleOfItsQuery) {
                                    [&](Result<Snapshot> s) { snapshot.emplace(std::move(s)); });
   polls.fail(polls.last("GET", "/v1/health/service/web"), Error(Errc::kIo, "too long"));
   EXPECT_EQ(snapshot->error().code(), Errc::kInternal);
+}
 
 TEST_F(ConsulCatalogTest, WarnsOnceOfInstancesItLeavesOut) {
   auto catalog = make();
