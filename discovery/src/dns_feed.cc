@@ -7,7 +7,9 @@ namespace containerpilot::discovery {
 
 namespace {
 constexpr Duration kTimeout = std::chrono::seconds(5);
-}
+
+bool is_v6(const Address& address) { return address.ip.find(':') != std::string::npos; }
+}  // namespace
 
 DnsFeed::DnsFeed(Reactor& reactor, Resolver& resolver, std::string name, std::uint16_t port,
                  OnAnswer on_answer)
@@ -30,7 +32,28 @@ void DnsFeed::ask() {
                      : resolver_.resolve_all(name_, port_, kTimeout, done);
 }
 
+/// Some servers never answer about a family they have nothing of: what the other says is taken,
+/// unless it looks as if all that was there of the first were gone.
+void DnsFeed::hear_half(const Error& error, Result<std::vector<Address>> some) {
+  const bool enough = some && std::all_of(families_.begin(), families_.end(), [&](bool v6) {
+                        return std::any_of(some.value().begin(), some.value().end(),
+                                           [v6](const Address& a) { return is_v6(a) == v6; });
+                      });
+  settle(enough ? std::move(some) : Result<std::vector<Address>>(Error(error)));
+}
+
 void DnsFeed::hear(Result<std::vector<Address>> addresses) {
+  if (!addresses && addresses.error().code() != Errc::kNotFound && port_ != 0) {
+    call_ = resolver_.resolve(name_, port_, kTimeout,
+                              [this, error = addresses.error()](Result<std::vector<Address>> some) {
+                                hear_half(error, std::move(some));
+                              });
+    return;
+  }
+  settle(std::move(addresses));
+}
+
+void DnsFeed::settle(Result<std::vector<Address>> addresses) {
   const auto ask_at = [this](TimePoint when) { timer_ = reactor_.at(when, [this] { ask(); }); };
   if (!addresses && addresses.error().code() != Errc::kNotFound) {
     ask_at(reactor_.now() + std::min(backoff_.next(), interval_));
@@ -39,9 +62,11 @@ void DnsFeed::hear(Result<std::vector<Address>> addresses) {
   backoff_.reset();
   ask_at(std::max(reactor_.now(), asked_ + interval_));
   std::vector<Instance> instances;
+  families_.clear();
   if (addresses) {
     for (Address& address : addresses.value()) {
-      const bool v6 = address.ip.find(':') != std::string::npos;
+      const bool v6 = is_v6(address);
+      families_.insert(v6);
       Instance instance;
       instance.id = (v6 ? "[" + address.ip + "]" : address.ip) + ":" + std::to_string(address.port);
       instance.name = name_;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <set>
 #include <string>
 
 #include "containerpilot/discovery/backoff.h"
@@ -21,6 +22,8 @@ class DnsFeed : public Feed {
  private:
   void ask();
   void hear(Result<std::vector<Address>> addresses);
+  void hear_half(const Error& error, Result<std::vector<Address>> some);
+  void settle(Result<std::vector<Address>> addresses);
 
   Reactor& reactor_;
   Resolver& resolver_;
@@ -30,6 +33,7 @@ class DnsFeed : public Feed {
   Duration interval_ = std::chrono::seconds(10);
   Backoff backoff_{std::chrono::milliseconds(250), std::chrono::seconds(10)};
   TimePoint asked_{};
+  std::set<bool> families_;  ///< of the last answer: IPv6 or not
   Watch call_;
   Watch timer_;
 };

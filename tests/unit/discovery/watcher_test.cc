@@ -527,6 +527,17 @@ TEST_F(WatcherTest, ADnsAnswerThatLacksAFamilyChangesNothing) {
   EXPECT_EQ(told.back(), "watch.redis: -192.0.2.8:6379");
 }
 
+TEST_F(WatcherTest, ADnsServerThatIsSilentAboutAFamilyWillDo) {
+  resolver.set_half("redis.prod", {"192.0.2.8"}, Error(Errc::kTimeout, "no answer about AAAA"));
+  watcher.set({dns_watch("redis.prod", 6379)});
+  loop.advance(1s);
+  resolver.set_half("redis.prod", {"192.0.2.9"}, Error(Errc::kTimeout, "no answer about AAAA"));
+  loop.advance(1min);
+  EXPECT_THAT(told, ElementsAre("watch.redis: +192.0.2.8:6379",
+                                "watch.redis: -192.0.2.8:6379 +192.0.2.9:6379"));
+  EXPECT_EQ(watcher.states().at(0).last_error, "");
+}
+
 TEST_F(WatcherTest, SrvRecordsCarryTheirPorts) {
   resolver.set_srv("_redis._tcp.prod", {{"192.0.2.8", 7000}, {"192.0.2.9", 7001}});
   watcher.set({dns_watch("_redis._tcp.prod", 0)});
