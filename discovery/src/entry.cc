@@ -1,5 +1,7 @@
 #include "entry.h"
 
+#include <utility>
+
 #include "containerpilot/discovery/registrar.h"
 #include "go_duration.h"
 
@@ -48,6 +50,8 @@ void Entry::describe(const ServiceSpec& service, TimePoint now) {
   if (health || !service.initial_status) return;
   health = service.initial_status;
   output.clear();
+  reported_at = now;
+  lapsed = false;
   told = true;  // the registration says it all
   may_be_critical = true;
   if (*health == Health::kCritical) critical_since = now;
@@ -59,6 +63,8 @@ void Entry::report(Health new_health, const std::string& new_output, TimePoint n
   } else if (!critical_since) {
     critical_since = now;
   }
+  reported_at = now;
+  lapsed = false;
   health = new_health;
   output =
       new_output.empty() && new_health == Health::kPassing ? kPlainOutput : cut_output(new_output);
@@ -68,7 +74,7 @@ void Entry::report(Health new_health, const std::string& new_output, TimePoint n
 void Entry::withdraw() {
   health.reset();
   critical_since.reset();
-  may_be_critical = false;
+  lapsed = may_be_critical = false;
 }
 
 bool Entry::reaped(TimePoint now) const {
@@ -77,10 +83,17 @@ bool Entry::reaped(TimePoint now) const {
   return limit && now - *critical_since >= *limit;
 }
 
+bool Entry::unheard(TimePoint now) const {
+  // A critical one is no lie, however old.
+  return spec.ttl > Duration{0} && health && *health != Health::kCritical &&
+         now - reported_at >= spec.ttl;
+}
+
 Step Entry::next_step(TimePoint now) const {
   if (!health) return maybe_there ? Step::kDeregister : Step::kNone;
   if (!registered) {
-    const bool stays_away = *health == Health::kCritical && (!may_be_critical || reaped(now));
+    const bool stays_away =
+        lapsed || (*health == Health::kCritical && (!may_be_critical || reaped(now)));
     return stays_away ? Step::kNone : Step::kRegister;
   }
   if (!described) return Step::kRegister;
@@ -119,18 +132,22 @@ void Entry::succeeded() {
   if (done != Step::kRegister || told) backoff.reset();
 }
 
-void Entry::failed(const Error& error) {
+void Entry::failed(const Error& error, TimePoint now) {
   const Step done = step;
   step = Step::kNone;
   last_error = error.text();
   if (done == Step::kRegister) described = false;
   if (done != Step::kDeregister) told = false;
-  if (done == Step::kUpdate && error.code() == Errc::kNotFound) registered = false;
+  if (done == Step::kUpdate && error.code() == Errc::kNotFound) {
+    registered = false;
+    lapsed = unheard(now);
+  }
 }
 
 std::string_view Entry::compare(const OwnEntry* actual, TimePoint now) {
   if (actual == nullptr) {
-    const bool lost = registered && health && !reaped(now);
+    lapsed = lapsed || (registered && unheard(now));
+    const bool lost = registered && health && !reaped(now) && !lapsed;
     registered = maybe_there = false;
     return lost ? "it was gone" : "";
   }
@@ -140,7 +157,7 @@ std::string_view Entry::compare(const OwnEntry* actual, TimePoint now) {
     // Left there by an earlier life of this instance, with a state that is not ours.
     registered = may_be_critical = true;
     described = same_description(spec, *actual);
-    told = false;
+    told = std::exchange(lapsed, false);  // what its TTL says stands
     return "it was left there by an earlier life";
   }
   if (!actual->has_check) {

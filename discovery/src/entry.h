@@ -28,12 +28,14 @@ struct Entry {
       health;  ///< nullopt: should not be there (nothing reported yet, or withdrawn)
   std::string output;
   std::optional<TimePoint> critical_since;
-  bool forget = false;  ///< to be erased once it is out of the catalog
+  TimePoint reported_at{};  ///< when `health` was last said
+  bool forget = false;      ///< to be erased once it is out of the catalog
 
-  bool registered = false;       ///< it is there, as far as known
-  bool maybe_there = false;      ///< it is, or a call that may have put it there was made
-  bool described = false;        ///< the catalog has this very spec
-  bool told = true;              ///< the catalog has this very health and output
+  bool registered = false;   ///< it is there, as far as known
+  bool maybe_there = false;  ///< it is, or a call that may have put it there was made
+  bool described = false;    ///< the catalog has this very spec
+  bool told = true;          ///< the catalog has this very health and output
+  bool lapsed = false;       ///< nobody said for a TTL that it is well: away until somebody does
   bool may_be_critical = false;  ///< it starts so, or was there before: no need to be well first
 
   Step step = Step::kNone;  ///< under way
@@ -54,7 +56,7 @@ struct Entry {
   /// Its step was sent, and ended so.
   void begin(Step new_step);
   void succeeded();
-  void failed(const Error& error);
+  void failed(const Error& error, TimePoint now);
   /// The catalog was read while nothing was under way; nullptr: the entry is not there.
   /// Returns what had to be put right, for the log; empty if nothing.
   std::string_view compare(const OwnEntry* actual, TimePoint now);
@@ -64,6 +66,8 @@ struct Entry {
  private:
   /// Removed by the catalog because it was critical for too long, as its spec demands.
   [[nodiscard]] bool reaped(TimePoint now) const;
+  /// The catalog does not have it: did its TTL run out, as it should?
+  [[nodiscard]] bool unheard(TimePoint now) const;
 };
 
 }  // namespace containerpilot::discovery

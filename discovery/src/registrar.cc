@@ -311,13 +311,14 @@ void Registrar::Impl::finish(const std::string& id, TimePoint started, const Sta
     }
     settle(*entry);
   } else {
-    entry->failed(status.error());
+    entry->failed(status.error(), reactor_.now());
     retry_later(*entry, step, status.error());
   }
   pump();
 }
 
 void Registrar::Impl::retry_later(Entry& entry, Step step, const Error& error) {
+  if (entry.lapsed) return;  // the next report begins anew
   const bool lost = step == Step::kUpdate && error.code() == Errc::kNotFound;
   entry.backoff.set_cap(no_answer(error) ? Availability::kMaxDelay : kMaxRefusalDelay);
   const bool newly_lost = lost && !std::exchange(entry.told_lost, true);

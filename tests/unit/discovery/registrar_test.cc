@@ -32,8 +32,10 @@ ServiceSpec service(const std::string& name) {
 class RegistrarTest : public testing::Test {
  protected:
   /// One service, registered and passing, its log forgotten.
-  void register_web() {
-    registrar.add(service("web"));
+  void register_web(Duration ttl = 10s) {
+    ServiceSpec spec = service("web");
+    spec.ttl = ttl;
+    registrar.add(spec);
     registrar.report("web-h", Health::kPassing, "");
     loop.advance(100ms);
     ASSERT_TRUE(catalog.stored.contains("web-h"));
@@ -125,7 +127,7 @@ TEST_F(RegistrarTest, RegistersAgainWhatTheCatalogDoesNotKnow) {
 }
 
 TEST_F(RegistrarTest, NoticesByItselfWhatWasRemovedByHand) {
-  register_web();
+  register_web(1min);
   catalog.stored.clear();
   loop.advance(Registrar::kCompareInterval + 1s);
   EXPECT_TRUE(catalog.stored.contains("web-h"));
@@ -140,6 +142,47 @@ TEST_F(RegistrarTest, IsToldByTheCatalogThatItsEntryWentAway) {
   catalog.stored.clear();
   catalog.set_instances("web", {});
   loop.advance(1s);
+  EXPECT_TRUE(catalog.stored.contains("web-h"));
+}
+
+/// Where entries hang on leases one whose check hung was put back as passing, once per TTL.
+TEST_F(RegistrarTest, WhatRanOutWithItsLeaseStaysAwayUntilTheNextReport) {
+  catalog.set_instances("web", {{"web-h", "web", "192.0.2.1", 80, {}, {}}});
+  register_web();
+  for (int i = 0; i < 5; ++i) {
+    loop.advance(10s);
+    catalog.stored.clear();
+    catalog.set_instances("web", {});
+  }
+  loop.advance(Registrar::kCompareInterval);
+  EXPECT_EQ(catalog.count("register web-h passing"), 0);
+  EXPECT_FALSE(registrar.entries().at(0).registered);
+  registrar.report("web-h", Health::kPassing, "");
+  loop.advance(10ms);
+  EXPECT_TRUE(catalog.stored.contains("web-h"));
+}
+
+/// The last thing its check said was not heard, and was told when the lease was gone.
+TEST_F(RegistrarTest, AnOldReportDoesNotBringBackWhatRanOut) {
+  register_web();
+  catalog.list_trouble = kCannotTell;
+  catalog.trouble = kDead;
+  registrar.report("web-h", Health::kWarning, "slow");
+  loop.advance(10s);
+  catalog.trouble.reset();
+  catalog.stored.clear();
+  loop.advance(1min);
+  EXPECT_EQ(catalog.count("register web-h warning"), 0);
+  registrar.report("web-h", Health::kPassing, "");
+  loop.advance(10ms);
+  EXPECT_TRUE(catalog.stored.contains("web-h"));
+}
+
+TEST_F(RegistrarTest, WhatHasNoTtlComesBackHoweverOldItsReport) {
+  register_web(0s);
+  loop.advance(1h);
+  catalog.stored.clear();
+  loop.advance(Registrar::kCompareInterval + 1s);
   EXPECT_TRUE(catalog.stored.contains("web-h"));
 }
 
@@ -294,6 +337,8 @@ TEST_F(RegistrarTest, BringsEverythingBackWithinTwoSecondsOfARestart) {
   catalog.trouble = kDead;
   catalog.drop_waiting();
   loop.advance(1min);
+  for (int i = 0; i < 50; ++i)
+    registrar.report("s" + std::to_string(i) + "-h", Health::kPassing, "");
   EXPECT_FALSE(registrar.stats().catalog_up);
   catalog.trouble.reset();
   catalog.stored.clear();
@@ -484,7 +529,7 @@ TEST_F(RegistrarTest, ShutdownTakesEverythingOutAtOnce) {
 }
 
 TEST_F(RegistrarTest, ComesBackAfterTheCatalogWasStoppedForAWhile) {
-  register_web();
+  register_web(1min);
   bool done = false;
   registrar.withdraw_all(5s, note(done));
   loop.advance(20ms);
