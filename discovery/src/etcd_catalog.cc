@@ -121,6 +121,11 @@ Watch EtcdCatalog::own_entries(OwnEntriesDone done) {
   return Watch([listing] { listing->step = Watch(); });
 }
 
+bool EtcdCatalog::away(const std::string& id) const {
+  const auto known = entries_.find(id);
+  return known != entries_.end() && known->second.lease == 0;
+}
+
 void EtcdCatalog::list_more(const std::shared_ptr<Listing>& listing) {
   const std::size_t count = std::min(listing->left.size(), kKeysPerRead);
   std::vector<std::string> keys;
@@ -146,7 +151,7 @@ void EtcdCatalog::list_more(const std::shared_ptr<Listing>& listing) {
           const auto value = decode_etcd_value(pair.value);
           if (it == wanted.end() || !value) continue;  // spoilt: to be put right like a missing one
           OwnEntry entry{it->second};  // what etcd does not keep counts as it should be
-          entry.health = Health::kPassing;
+          if (away(it->second.id)) entry.health = Health::kPassing;  // the critical are not there
           entry.service.name = value.value().name;
           entry.service.address = value.value().address;
           entry.service.port = value.value().port;
@@ -155,9 +160,7 @@ void EtcdCatalog::list_more(const std::shared_ptr<Listing>& listing) {
           wanted.erase(it);
         }
         for (const auto& [key, spec] : wanted) {
-          const auto known = entries_.find(spec.id);
-          const bool away = known != entries_.end() && known->second.lease == 0;
-          if (away) listing->found.push_back({spec});  // rightly not there
+          if (away(spec.id)) listing->found.push_back({spec});  // rightly not there
         }
         if (!listing->left.empty()) return list_more(listing);
         listing->done(std::move(listing->found));

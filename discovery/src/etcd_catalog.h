@@ -41,6 +41,8 @@ class EtcdCatalog : public Catalog {
   struct Listing;
   Watch put(const ServiceSpec& service, Done done);
   Watch take_out(const ServiceSpec& service, std::string what, Done done);
+  /// It is critical, as far as etcd was told.
+  [[nodiscard]] bool away(const std::string& id) const;
   void list_more(const std::shared_ptr<Listing>& listing);
 
   std::string prefix_;

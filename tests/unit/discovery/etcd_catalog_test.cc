@@ -146,6 +146,20 @@ TEST_F(EtcdCatalogTest, FindsACriticalEntryThatIsStillThere) {
   EXPECT_EQ(entries->value()[0].health, Health::kPassing);
 }
 
+/// A comparison took it for one that is said to be better than it is, each time.
+TEST_F(EtcdCatalogTest, AnEntryInWarningIsThereAndThatIsAll) {
+  make();
+  call = catalog->register_service(web(), Health::kWarning, keep());
+  calls.answer(calls.last("POST", "/v3/lease/grant"), 200, R"({"ID":"77","TTL":"10"})");
+  calls.answer(calls.last("POST", "/v3/kv/put"), 200, R"({"header":{}})");
+  std::optional<Result<std::vector<OwnEntry>>> entries;
+  const Watch list = catalog->own_entries([&](auto e) { entries.emplace(std::move(e)); });
+  calls.answer(calls.last("POST", "/v3/kv/txn"), 200,
+               R"({"responses":[{"response_range":{"kvs":[)" + pair("web-h", 80) + "]}}]}");
+  ASSERT_EQ(entries->value().size(), 1u);
+  EXPECT_EQ(entries->value()[0].health, std::nullopt);
+}
+
 TEST_F(EtcdCatalogTest, AnAnswerOfSomebodyElseIsNoSuccess) {
   make();
   call = catalog->deregister(web(), keep());
