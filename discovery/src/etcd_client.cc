@@ -45,6 +45,7 @@ struct EtcdClient::Call {
   std::string path, body;
   Done done;
   Watch step;
+  std::size_t endpoint = 0;  ///< asked last
   std::size_t tried = 0;
   bool authenticated = false;  ///< for this very call
 };
@@ -88,6 +89,7 @@ Watch EtcdClient::call(const std::string& path, std::string body, Done done) {
 
 void EtcdClient::start(const std::shared_ptr<Call>& call) {
   if (!spec_.user.empty() && token_.empty()) return authenticate(call);
+  call->endpoint = endpoint_;
   // The connection keeps the call alive, and the call its connection only by a handle: no cycle.
   call->step = http_.request(
       make_request(call->path, call->body),
@@ -96,22 +98,24 @@ void EtcdClient::start(const std::shared_ptr<Call>& call) {
 
 void EtcdClient::authenticate(const std::shared_ptr<Call>& call) {
   call->authenticated = true;
+  call->endpoint = endpoint_;
   constexpr const char* kPath = "/auth/authenticate";
-  call->step = http_.request(make_request(kPath, encode_authenticate(spec_.user, spec_.password)),
-                             [this, call](Result<HttpResponse> response) {
-                               if (!response || response.value().status != 200)
-                                 return hear(call, std::move(response));
-                               auto token = decode_token(response.value().body);
-                               if (!token)
-                                 return finish(*call, std::move(token).error().during(
-                                                          "cannot log in at " + urls_[endpoint_]));
-                               token_ = std::move(token).value();
-                               start(call);
-                             });
+  call->step = http_.request(
+      make_request(kPath, encode_authenticate(spec_.user, spec_.password)),
+      [this, call](Result<HttpResponse> response) {
+        if (!response || response.value().status != 200) return hear(call, std::move(response));
+        auto token = decode_token(response.value().body);
+        if (!token)
+          return finish(
+              *call, std::move(token).error().during("cannot log in at " + urls_[call->endpoint]));
+        token_ = std::move(token).value();
+        start(call);
+      });
 }
 
-Error EtcdClient::refusal(int status, const std::string& body, const std::string& path) const {
-  const std::string where = urls_[endpoint_] + std::string(kVersions[version_]) + path;
+Error EtcdClient::refusal(std::size_t endpoint, int status, const std::string& body,
+                          const std::string& path) const {
+  const std::string where = urls_[endpoint] + std::string(kVersions[version_]) + path;
   const auto refusal = decode_refusal(body);
   if (!refusal) {
     return {status >= 500 ? Errc::kUnavailable : Errc::kInvalid,
@@ -122,11 +126,12 @@ Error EtcdClient::refusal(int status, const std::string& body, const std::string
 }
 
 void EtcdClient::try_next_endpoint(const std::shared_ptr<Call>& call, Error error) {
-  endpoint_ = (endpoint_ + 1) % urls_.size();
-  if (++call->tried < urls_.size()) {
+  // Another call that failed there may have left it already.
+  if (endpoint_ == call->endpoint) {
+    endpoint_ = (endpoint_ + 1) % urls_.size();
     token_.clear();
-    return start(call);
   }
+  if (++call->tried < urls_.size()) return start(call);
   finish(*call, std::move(error));
 }
 
@@ -144,11 +149,11 @@ void EtcdClient::hear(const std::shared_ptr<Call>& call, Result<HttpResponse> re
     }
     version_ = 0;
     return finish(
-        *call, Error(Errc::kInvalid, "cannot use etcd at " + urls_[endpoint_] +
+        *call, Error(Errc::kInvalid, "cannot use etcd at " + urls_[call->endpoint] +
                                          ": it has no v3 API over HTTP (a v2-only server, or its "
                                          "gateway is off); etcd 3.2 or newer is needed"));
   }
-  Error error = refusal(answer.status, answer.body, call->path);
+  Error error = refusal(call->endpoint, answer.status, answer.body, call->path);
   if (refused && refused->code == kGrpcUnauthenticated && !spec_.user.empty() &&
       !call->authenticated) {
     token_.clear();  // tokens live five minutes

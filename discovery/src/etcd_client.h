@@ -28,8 +28,9 @@ class EtcdClient {
   [[nodiscard]] HttpRequest make_request(const std::string& path, std::string body) const;
   /// Which endpoint answered last.
   [[nodiscard]] std::size_t endpoint() const { return endpoint_; }
-  /// What an answer that is not 200 means.
-  [[nodiscard]] Error refusal(int status, const std::string& body, const std::string& path) const;
+  /// What an answer of that endpoint that is not 200 means.
+  [[nodiscard]] Error refusal(std::size_t endpoint, int status, const std::string& body,
+                              const std::string& path) const;
 
  private:
   struct Call;

@@ -82,7 +82,7 @@ void EtcdView::watch(std::uint64_t start_revision) {
     if (!end && end.error().code() == Errc::kTimeout) return distrust();
     if (!end) return fail(end.error());
     if (end.value().status != 200)
-      return fail(client_.refusal(end.value().status, partial_, "/watch"));
+      return fail(client_.refusal(stream_endpoint_, end.value().status, partial_, "/watch"));
     distrust();  // it ended in good order: the server shuts down, or a proxy limits streams
   });
 }

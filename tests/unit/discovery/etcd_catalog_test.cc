@@ -206,6 +206,27 @@ TEST_F(EtcdCatalogTest, TriesTheNextEndpoint) {
             "http://two:2379/v3/kv/deleterange");  // stays with what works
 }
 
+/// The second call that failed at the first endpoint went back to it.
+TEST_F(EtcdCatalogTest, CallsThatFailTogetherMoveOnOnce) {
+  make({"http://one:2379", "http://two:2379"});
+  ServiceSpec db = web();
+  db.id = "db-h";
+  std::optional<Status> other_result;
+  call = catalog->deregister(web(), keep());
+  auto& first = calls.last("POST", "/v3/kv/deleterange");
+  const Watch other =
+      catalog->deregister(db, [&](Status s) { other_result.emplace(std::move(s)); });
+  auto& second = calls.last("POST", "/v3/kv/deleterange");
+  for (auto* failed : {&first, &second}) {
+    calls.fail(*failed, Error(Errc::kUnavailable, "cannot connect"));
+    auto& again = calls.last("POST", "/v3/kv/deleterange");
+    EXPECT_EQ(again.request.url, "http://two:2379/v3/kv/deleterange");
+    calls.answer(again, 200, R"({"header":{}})");
+  }
+  EXPECT_TRUE(result.value());
+  EXPECT_TRUE(other_result.value());
+}
+
 TEST_F(EtcdCatalogTest, GivesUpWhenNoEndpointAnswers) {
   make({"http://one:2379", "http://two:2379"});
   call = catalog->deregister(web(), keep());
