@@ -1,5 +1,6 @@
 #include "etcd_client.h"
 
+#include <algorithm>
 #include <array>
 #include <optional>
 #include <string_view>
@@ -45,7 +46,7 @@ struct EtcdClient::Call {
   std::string path, body;
   Done done;
   Watch step;
-  std::size_t endpoint = 0;  ///< asked last
+  std::size_t endpoint = 0, version = 0;  ///< asked last
   std::size_t tried = 0;
   bool authenticated = false;  ///< for this very call
 };
@@ -90,6 +91,7 @@ Watch EtcdClient::call(const std::string& path, std::string body, Done done) {
 void EtcdClient::start(const std::shared_ptr<Call>& call) {
   if (!spec_.user.empty() && token_.empty()) return authenticate(call);
   call->endpoint = endpoint_;
+  call->version = version_;
   // The connection keeps the call alive, and the call its connection only by a handle: no cycle.
   call->step = http_.request(
       make_request(call->path, call->body),
@@ -99,6 +101,7 @@ void EtcdClient::start(const std::shared_ptr<Call>& call) {
 void EtcdClient::authenticate(const std::shared_ptr<Call>& call) {
   call->authenticated = true;
   call->endpoint = endpoint_;
+  call->version = version_;
   constexpr const char* kPath = "/auth/authenticate";
   call->step = http_.request(
       make_request(kPath, encode_authenticate(spec_.user, spec_.password)),
@@ -143,8 +146,8 @@ void EtcdClient::hear(const std::shared_ptr<Call>& call, Result<HttpResponse> re
   const auto refused = decode_refusal(answer.body);
   if (answer.status == 404 && !refused) {
     // Not etcd's own "not found": this path does not exist there.
-    if (version_ + 1 < kVersions.size()) {
-      ++version_;
+    if (call->version + 1 < kVersions.size()) {
+      version_ = std::max(version_, call->version + 1);  // others may be further
       return start(call);
     }
     version_ = 0;

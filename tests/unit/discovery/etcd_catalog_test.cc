@@ -246,6 +246,25 @@ TEST_F(EtcdCatalogTest, FindsTheVersionOfOlderServers) {
   EXPECT_TRUE(result.value());
 }
 
+/// Each of them went one version further, and the last past the end.
+TEST_F(EtcdCatalogTest, CallsThatGoTogetherFindTheVersionToo) {
+  make();
+  std::vector<Watch> watches;
+  std::vector<test::FakeHttpClient::Call*> asked_first;
+  int done = 0;
+  for (int i = 0; i < 4; ++i) {
+    watches.push_back(catalog->deregister(web(), [&](const Status& s) { done += s ? 1 : 100; }));
+    asked_first.push_back(&calls.last("POST", "/v3/kv/deleterange"));
+  }
+  calls.handle([](const auto& asked) -> std::optional<Result<HttpResponse>> {
+    if (asked.path == "/v3beta/kv/deleterange") return HttpResponse{200, {}, R"({"header":{}})"};
+    return HttpResponse{404, {}, "404 page not found\n"};
+  });
+  for (auto* asked : asked_first) calls.answer(*asked, 404, "404 page not found\n");
+  loop.advance(0s);
+  EXPECT_EQ(done, 4);
+}
+
 TEST_F(EtcdCatalogTest, SaysClearlyThatAServerIsTooOld) {
   make();
   call = catalog->deregister(web(), keep());
