@@ -20,10 +20,19 @@ constexpr Duration kTimeout = 5s;
 constexpr Duration kTimeoutOfOne = 2s;  // with others to try
 
 // gRPC status codes.
+constexpr std::uint64_t kGrpcCancelled = 1;  // by a member that shuts down
+constexpr std::uint64_t kGrpcDeadlineExceeded = 4;
 constexpr std::uint64_t kGrpcNotFound = 5;
 constexpr std::uint64_t kGrpcPermissionDenied = 7;
+constexpr std::uint64_t kGrpcResourceExhausted = 8;
+constexpr std::uint64_t kGrpcInternal = 13;
 constexpr std::uint64_t kGrpcUnavailable = 14;
 constexpr std::uint64_t kGrpcUnauthenticated = 16;
+
+/// Another endpoint may do it, or this one later.
+Errc code_of(int status) {
+  return status == 408 || status == 429 || status >= 500 ? Errc::kUnavailable : Errc::kInvalid;
+}
 
 Errc code_of(const EtcdRefusal& refusal, int status) {
   if (refusal.message.find("authentication failed") != std::string::npos) return Errc::kDenied;
@@ -33,10 +42,14 @@ Errc code_of(const EtcdRefusal& refusal, int status) {
     case kGrpcPermissionDenied:
     case kGrpcUnauthenticated:
       return Errc::kDenied;
+    case kGrpcCancelled:
+    case kGrpcDeadlineExceeded:
+    case kGrpcResourceExhausted:
+    case kGrpcInternal:
     case kGrpcUnavailable:
       return Errc::kUnavailable;
     default:
-      return status >= 500 ? Errc::kUnavailable : Errc::kInvalid;
+      return code_of(status);
   }
 }
 
@@ -121,8 +134,7 @@ Error EtcdClient::refusal(std::size_t endpoint, int status, const std::string& b
   const std::string where = urls_[endpoint] + std::string(kVersions[version_]) + path;
   const auto refusal = decode_refusal(body);
   if (!refusal) {
-    return {status >= 500 ? Errc::kUnavailable : Errc::kInvalid,
-            where + " answered " + std::to_string(status)};
+    return {code_of(status), where + " answered " + std::to_string(status)};
   }
   return {code_of(*refusal, status),
           where + " answered " + std::to_string(status) + ": " + refusal->message.substr(0, 200)};

@@ -237,6 +237,33 @@ TEST_F(EtcdCatalogTest, GivesUpWhenNoEndpointAnswers) {
   EXPECT_THAT(result->error().text(), HasSubstr("no leader"));
 }
 
+TEST_F(EtcdCatalogTest, AsksAnotherEndpointWhereOneCannotNow) {
+  const auto refusal = [](int code) {
+    return R"({"message":"grpc: the client connection is closing","code":)" + std::to_string(code) +
+           "}";
+  };
+  const std::vector<std::pair<int, std::string>> answers = {
+      {408, refusal(1)},  {504, refusal(4)},  {400, refusal(4)}, {429, refusal(8)},
+      {400, refusal(13)}, {503, refusal(14)}, {408, refusal(2)}, {408, ""},
+      {429, "slow down"}, {502, "<html>"}};
+  for (const auto& [status, body] : answers) {
+    make({"http://one:2379", "http://two:2379"});
+    call = catalog->deregister(web(), keep());
+    for (const char* host : {"one", "two"}) {
+      auto& asked = calls.last("POST", "/v3/kv/deleterange");
+      EXPECT_THAT(asked.request.url, HasSubstr(host)) << status << ' ' << body;
+      calls.answer(asked, status, body);
+    }
+    EXPECT_EQ(result->error().code(), Errc::kUnavailable) << status << ' ' << body;
+  }
+  for (const int status : {400, 405}) {
+    make({"http://one:2379", "http://two:2379"});
+    call = catalog->deregister(web(), keep());
+    calls.answer(calls.last("POST", "/v3/kv/deleterange"), status, refusal(3));
+    EXPECT_EQ(result->error().code(), Errc::kInvalid) << status;
+  }
+}
+
 TEST_F(EtcdCatalogTest, FindsTheVersionOfOlderServers) {
   make();
   call = catalog->deregister(web(), keep());
