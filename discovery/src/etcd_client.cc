@@ -25,6 +25,7 @@ constexpr std::uint64_t kGrpcDeadlineExceeded = 4;
 constexpr std::uint64_t kGrpcNotFound = 5;
 constexpr std::uint64_t kGrpcPermissionDenied = 7;
 constexpr std::uint64_t kGrpcResourceExhausted = 8;
+constexpr std::uint64_t kGrpcFailedPrecondition = 9;
 constexpr std::uint64_t kGrpcInternal = 13;
 constexpr std::uint64_t kGrpcUnavailable = 14;
 constexpr std::uint64_t kGrpcUnauthenticated = 16;
@@ -34,8 +35,12 @@ Errc code_of(int status) {
   return status == 408 || status == 429 || status >= 500 ? Errc::kUnavailable : Errc::kInvalid;
 }
 
+bool says(const EtcdRefusal& refusal, std::string_view text) {
+  return refusal.message.find(text) != std::string::npos;
+}
+
 Errc code_of(const EtcdRefusal& refusal, int status) {
-  if (refusal.message.find("authentication failed") != std::string::npos) return Errc::kDenied;
+  if (says(refusal, "authentication failed")) return Errc::kDenied;
   switch (refusal.code) {
     case kGrpcNotFound:
       return Errc::kNotFound;
@@ -51,6 +56,16 @@ Errc code_of(const EtcdRefusal& refusal, int status) {
     default:
       return code_of(status);
   }
+}
+
+/// The token is too old, or there is none and etcd wants one. As etcd's own clientv3 sees it.
+bool wants_login(const EtcdRefusal& refusal) {
+  return refusal.code == kGrpcUnauthenticated || says(refusal, "user name is empty") ||
+         says(refusal, "revision of auth store is old");
+}
+
+bool authentication_is_off(const EtcdRefusal& refusal) {
+  return refusal.code == kGrpcFailedPrecondition && says(refusal, "authentication is not enabled");
 }
 
 }  // namespace
@@ -102,7 +117,7 @@ Watch EtcdClient::call(const std::string& path, std::string body, Done done) {
 }
 
 void EtcdClient::start(const std::shared_ptr<Call>& call) {
-  if (!spec_.user.empty() && token_.empty()) return authenticate(call);
+  if (!spec_.user.empty() && token_.empty() && needs_token_) return authenticate(call);
   call->endpoint = endpoint_;
   call->version = version_;
   // The connection keeps the call alive, and the call its connection only by a handle: no cycle.
@@ -119,6 +134,12 @@ void EtcdClient::authenticate(const std::shared_ptr<Call>& call) {
   call->step = http_.request(
       make_request(kPath, encode_authenticate(spec_.user, spec_.password)),
       [this, call](Result<HttpResponse> response) {
+        const auto refused =
+            response ? decode_refusal(response.value().body) : std::optional<EtcdRefusal>();
+        if (refused && authentication_is_off(*refused)) {
+          needs_token_ = false;
+          return start(call);
+        }
         if (!response || response.value().status != 200) return hear(call, std::move(response));
         auto token = decode_token(response.value().body);
         if (!token)
@@ -169,10 +190,10 @@ void EtcdClient::hear(const std::shared_ptr<Call>& call, Result<HttpResponse> re
                                          "gateway is off); etcd 3.2 or newer is needed"));
   }
   Error error = refusal(call->endpoint, answer.status, answer.body, call->path);
-  if (refused && refused->code == kGrpcUnauthenticated && !spec_.user.empty() &&
-      !call->authenticated) {
+  if (refused && !spec_.user.empty() && wants_login(*refused)) {
+    needs_token_ = true;
     token_.clear();  // tokens live five minutes
-    return start(call);
+    if (!call->authenticated) return start(call);
   }
   if (error.code() == Errc::kUnavailable) return try_next_endpoint(call, std::move(error));
   finish(*call, std::move(error));

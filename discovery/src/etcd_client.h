@@ -46,6 +46,7 @@ class EtcdClient {
   std::size_t endpoint_ = 0;
   std::size_t version_ = 0;
   std::string token_;
+  bool needs_token_ = true;  ///< false: authentication is off there
 };
 
 }  // namespace containerpilot::discovery

@@ -22,24 +22,32 @@ class EtcdTest : public testing::Test {
       GTEST_SKIP() << "etcd is not installed: apt-get install etcd-server";
     catalog = connect({etcd.url()});
   }
-  std::unique_ptr<Catalog> connect(std::vector<std::string> endpoints) {
+  std::unique_ptr<Catalog> connect(std::vector<std::string> endpoints,
+                                   const std::string& user = "") {
     CatalogSpec spec;
+    spec.etcd.user = user;
+    spec.etcd.password = user.empty() ? "" : "s3cr3t";
     spec.kind = CatalogSpec::Kind::kEtcd;
     spec.etcd.endpoints = std::move(endpoints);
     return std::move(make_catalog(house.loop.reactor(), spec, *house.calls, *house.polls)).value();
   }
-  /// The raw value of a key, read past our driver.
-  std::string value_of(const std::string& name) {
+  /// What etcd says to that, past our driver.
+  std::string ask(const std::string& path, std::string request_body) {
     std::optional<std::string> body;
     HttpRequest request;
     request.method = "POST";
-    request.url = etcd.url() + "/v3/kv/range";
-    request.body = encode_delete(etcd_key("/containerpilot", name, name + "-h"));  // a key alone
+    request.url = etcd.url() + "/v3" + path;
+    request.body = std::move(request_body);
     const Watch call = house.calls->request(std::move(request), [&](Result<HttpResponse> answer) {
       body = answer ? answer.value().body : std::string();
     });
     house.loop.run_until([&] { return body.has_value(); });
-    const auto range = decode_range(*body);
+    return *body;
+  }
+  /// The raw value of a key.
+  std::string value_of(const std::string& name) {
+    const auto range = decode_range(
+        ask("/kv/range", encode_delete(etcd_key("/containerpilot", name, name + "-h"))));
     return range && !range.value().pairs.empty() ? range.value().pairs[0].value : "";
   }
 
@@ -141,6 +149,26 @@ TEST_F(EtcdTest, EverythingIsBackAfterItWasWipedKilledOrFrozen) {
   beat();
   EXPECT_TRUE(house.poll_until(all_there, 10s));
   EXPECT_LE(log.count("does not answer"), 3);
+}
+
+TEST_F(EtcdTest, NeedsNoAuthenticationAndNoticesWhenItIsSwitchedOn) {
+  const auto other = connect({etcd.url()}, "root");
+  Registrar registrar(house.loop.reactor(), *other, "h");
+  registrar.add(make_service("web"));
+  registrar.report("web-h", Health::kPassing, "");
+  EXPECT_TRUE(house.poll_until([&] { return !value_of("web").empty(); }));
+
+  ask("/auth/user/add", R"({"name":"root","password":"s3cr3t"})");
+  ask("/auth/role/add", R"({"name":"root"})");
+  ask("/auth/user/grant", R"({"user":"root","role":"root"})");
+  ask("/auth/enable", "{}");
+  ASSERT_THAT(ask("/kv/range", R"({"key":"YQ=="})"), testing::HasSubstr("user name is empty"));
+  std::optional<Status> registered;
+  const Watch call =
+      other->register_service(make_service("db"), Health::kPassing,
+                              [&](Status status) { registered.emplace(std::move(status)); });
+  ASSERT_TRUE(house.loop.run_until([&] { return registered.has_value(); }));
+  EXPECT_TRUE(*registered) << registered->error().text();
 }
 
 TEST_F(EtcdTest, GoesOnWithAnotherEndpoint) {

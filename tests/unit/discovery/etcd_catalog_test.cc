@@ -323,6 +323,50 @@ TEST_F(EtcdCatalogTest, LogsInAndAgainWhenTheTokenIsTooOld) {
   EXPECT_TRUE(result.value());
 }
 
+/// etcd was wiped, and nobody had switched authentication on again: it refuses logins.
+TEST_F(EtcdCatalogTest, GoesOnWithoutATokenWhereAuthenticationIsOff) {
+  make({"http://one:2379"}, "agent");
+  ServiceSpec db = web();
+  db.id = "db-h";
+  call = catalog->deregister(web(), keep());
+  auto& first = calls.last("POST", "/v3/auth/authenticate");
+  std::optional<Status> other_result;
+  const Watch other =
+      catalog->deregister(db, [&](Status s) { other_result.emplace(std::move(s)); });
+  auto& second = calls.last("POST", "/v3/auth/authenticate");
+  for (auto* login : {&first, &second}) {
+    calls.answer(*login, 412,
+                 R"({"message":"etcdserver: authentication is not enabled","code":9})");
+    auto& sent = calls.last("POST", "/v3/kv/deleterange");
+    EXPECT_EQ(find_header(sent.request.headers, "Authorization"), nullptr);
+    calls.answer(sent, 200, R"({"header":{}})");
+  }
+  EXPECT_TRUE(result.value());
+  EXPECT_TRUE(other_result.value());
+
+  call = catalog->deregister(web(), keep());
+  EXPECT_EQ(calls.count("POST", "/v3/auth/authenticate"), 2);  // it is known
+  calls.answer(calls.last("POST", "/v3/kv/deleterange"), 400,
+               R"({"message":"etcdserver: user name is empty","code":3})");
+  ASSERT_EQ(calls.count("POST", "/v3/auth/authenticate"), 3);
+  calls.answer(calls.last("POST", "/v3/auth/authenticate"), 200, R"({"token":"T1"})");
+  auto& sent = calls.last("POST", "/v3/kv/deleterange");
+  EXPECT_EQ(*find_header(sent.request.headers, "Authorization"), "T1");
+  calls.answer(sent, 200, R"({"header":{}})");
+  EXPECT_TRUE(result.value());
+}
+
+TEST_F(EtcdCatalogTest, LogsInAgainWhenTheUsersWereChanged) {
+  make({"http://one:2379"}, "agent");
+  call = catalog->deregister(web(), keep());
+  calls.answer(calls.last("POST", "/v3/auth/authenticate"), 200, R"({"token":"T1"})");
+  calls.answer(calls.last("POST", "/v3/kv/deleterange"), 200, R"({"header":{}})");
+  call = catalog->deregister(web(), keep());
+  calls.answer(calls.last("POST", "/v3/kv/deleterange"), 400,
+               R"({"message":"etcdserver: revision of auth store is old","code":3})");
+  EXPECT_EQ(calls.count("POST", "/v3/auth/authenticate"), 2);
+}
+
 TEST_F(EtcdCatalogTest, NeverTellsThePassword) {
   make({"http://one:2379"}, "agent");
   call = catalog->deregister(web(), keep());
