@@ -9,6 +9,7 @@
 #include "consul_wire.h"
 #include "containerpilot/supervisor/log.h"
 #include "etcd_wire.h"
+#include "shown_url.h"
 
 namespace containerpilot::discovery {
 
@@ -95,7 +96,7 @@ Result<HttpResponse> ConsulCatalog::check(Result<HttpResponse> response, const s
   const int status = response.value().status;
   if (status == 200) return response;
   const std::string body = excerpt(response.value().body);
-  return Error(code_of(status), what + ": " + base_url_ + target + " answered " +
+  return Error(code_of(status), what + ": " + shown_url(base_url_) + target + " answered " +
                                     std::to_string(status) + (body.empty() ? "" : ": " + body));
 }
 
@@ -168,8 +169,8 @@ Watch ConsulCatalog::own_entries(OwnEntriesDone done) {
   };
   // It answers, only not with what we understand: that is no outage, and beats go on.
   const auto cannot_tell = [this](const Error& error, const std::string& target) {
-    return Error(Errc::kNotFound,
-                 "cannot read the answer of " + base_url_ + target + ": " + error.text());
+    return Error(Errc::kNotFound, "cannot read the answer of " + shown_url(base_url_) + target +
+                                      ": " + error.text());
   };
   *step = get("/v1/agent/services", [this, get, cannot_tell, step = std::weak_ptr(step),
                                      done = std::move(done)](Result<std::string> services_body) {
@@ -212,8 +213,9 @@ Watch ConsulCatalog::query(const Query& query, std::uint64_t index, Duration wai
     if (content == query.known) return done(Snapshot{new_index, {}, content, /*same=*/true});
     auto answer = decode_health_service(body);
     if (!answer) {
-      return done(Error(Errc::kInvalid, what + ": cannot read the answer of " + base_url_ + target +
-                                            ": " + answer.error().text()));
+      return done(Error(Errc::kInvalid, what + ": cannot read the answer of " +
+                                            shown_url(base_url_) + target + ": " +
+                                            answer.error().text()));
     }
     tell_left_out(query, answer.value().left_out);
     done(Snapshot{new_index, std::move(answer.value().instances), content});

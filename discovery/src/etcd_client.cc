@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "etcd_wire.h"
+#include "shown_url.h"
 
 namespace containerpilot::discovery {
 
@@ -143,8 +144,8 @@ void EtcdClient::authenticate(const std::shared_ptr<Call>& call) {
         if (!response || response.value().status != 200) return hear(call, std::move(response));
         auto token = decode_token(response.value().body);
         if (!token)
-          return finish(
-              *call, std::move(token).error().during("cannot log in at " + urls_[call->endpoint]));
+          return finish(*call, std::move(token).error().during("cannot log in at " +
+                                                               shown_url(urls_[call->endpoint])));
         token_ = std::move(token).value();
         start(call);
       });
@@ -152,7 +153,7 @@ void EtcdClient::authenticate(const std::shared_ptr<Call>& call) {
 
 Error EtcdClient::refusal(std::size_t endpoint, int status, const std::string& body,
                           const std::string& path) const {
-  const std::string where = urls_[endpoint] + std::string(kVersions[version_]) + path;
+  const std::string where = shown_url(urls_[endpoint]) + std::string(kVersions[version_]) + path;
   const auto refusal = decode_refusal(body);
   if (!refusal) {
     return {code_of(status), where + " answered " + std::to_string(status)};
@@ -185,7 +186,7 @@ void EtcdClient::hear(const std::shared_ptr<Call>& call, Result<HttpResponse> re
     }
     version_ = 0;
     return finish(
-        *call, Error(Errc::kInvalid, "cannot use etcd at " + urls_[call->endpoint] +
+        *call, Error(Errc::kInvalid, "cannot use etcd at " + shown_url(urls_[call->endpoint]) +
                                          ": it has no v3 API over HTTP (a v2-only server, or its "
                                          "gateway is off); etcd 3.2 or newer is needed"));
   }

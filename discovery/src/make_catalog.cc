@@ -4,20 +4,9 @@
 #include "consul_catalog.h"
 #include "containerpilot/discovery/catalog.h"
 #include "etcd_catalog.h"
+#include "shown_url.h"
 
 namespace containerpilot::discovery {
-
-namespace {
-
-/// For names: without "user:password@".
-std::string shown(const std::string& address) {
-  const std::size_t host = address.rfind('@');
-  if (host == std::string::npos) return address;
-  const std::size_t scheme = address.find("://");
-  return (scheme < host ? address.substr(0, scheme + 3) : "") + address.substr(host + 1);
-}
-
-}  // namespace
 
 Result<std::unique_ptr<Catalog>> make_catalog(Reactor& reactor, const CatalogSpec& spec,
                                               HttpClient& calls, HttpClient& polls) {
@@ -27,7 +16,7 @@ Result<std::unique_ptr<Catalog>> make_catalog(Reactor& reactor, const CatalogSpe
   };
   switch (spec.kind) {
     case CatalogSpec::Kind::kConsul:
-      return consul(spec.consul, "consul at " + shown(spec.consul.address));
+      return consul(spec.consul, "consul at " + shown_url(spec.consul.address));
     case CatalogSpec::Kind::kEmbedded: {
       ConsulSpec self;
       self.address = spec.embedded.listen;
@@ -38,7 +27,7 @@ Result<std::unique_ptr<Catalog>> make_catalog(Reactor& reactor, const CatalogSpe
         return Error(Errc::kInvalid,
                      "cannot use etcd: no endpoint is given, like 'http://etcd:2379'");
       }
-      std::string name = "etcd at " + shown(spec.etcd.endpoints.front());
+      std::string name = "etcd at " + shown_url(spec.etcd.endpoints.front());
       if (spec.etcd.endpoints.size() > 1) name += " and others";
       return std::unique_ptr<Catalog>(
           std::make_unique<EtcdCatalog>(reactor, spec.etcd, std::move(name), calls, polls));

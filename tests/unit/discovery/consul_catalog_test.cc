@@ -66,6 +66,28 @@ TEST_F(ConsulCatalogTest, SendsTheTokenButNeverTellsIt) {
             "Permission denied");
 }
 
+TEST_F(ConsulCatalogTest, NeverTellsThePasswordInItsAddress) {
+  ConsulSpec spec;
+  spec.address = "me:sekrit@consul:8500";
+  auto catalog = make(spec);
+  std::vector<std::string> told;
+  Watch call = catalog.deregister(web(), keep());
+  calls.answer(calls.last("PUT", "/v1/agent/service/deregister/web-h"), 503, "not now");
+  told.push_back(result->error().text());
+  call = catalog.own_entries([&](const Result<std::vector<OwnEntry>>& entries) {
+    told.push_back(entries.error().text());
+  });
+  calls.answer(calls.last("GET", "/v1/agent/services"), 200, "{]");
+  call = catalog.query({"web", "", ""}, 0, 60s,
+                       [&](const Result<Snapshot>& s) { told.push_back(s.error().text()); });
+  polls.answer(polls.last("GET", "/v1/health/service/web"), 200, "{]");
+  ASSERT_EQ(told.size(), 3u);
+  for (const std::string& text : told) {
+    EXPECT_THAT(text, HasSubstr("http://consul:8500/v1/"));
+    EXPECT_THAT(text, Not(HasSubstr("sekrit")));
+  }
+}
+
 TEST_F(ConsulCatalogTest, SaysWhoAndWhereItIsInEachCall) {
   ConsulSpec spec;
   spec.http_auth = "me:secret";

@@ -377,6 +377,29 @@ TEST_F(EtcdCatalogTest, NeverTellsThePassword) {
   EXPECT_THAT(result->error().text(), Not(HasSubstr("s3cr3t")));
 }
 
+TEST_F(EtcdCatalogTest, NeverTellsThePasswordInAnAddress) {
+  const auto told = [this] {
+    EXPECT_THAT(result->error().text(), HasSubstr("one:2379"));
+    return result->error().text();
+  };
+  for (const auto& [status, body] : std::vector<std::pair<int, std::string>>{
+           {503, ""}, {503, R"({"message":"etcdserver: no leader","code":14})"}}) {
+    make({"http://agent:sekrit@one:2379"});
+    call = catalog->deregister(web(), keep());
+    calls.answer(calls.last("POST", "/v3/kv/deleterange"), status, body);
+    EXPECT_THAT(told(), Not(HasSubstr("sekrit")));
+  }
+  make({"agent:sekrit@one:2379"}, "agent");
+  call = catalog->deregister(web(), keep());
+  calls.answer(calls.last("POST", "/v3/auth/authenticate"), 200, "{]");
+  EXPECT_THAT(told(), Not(HasSubstr("sekrit")));
+  make({"http://agent:sekrit@one:2379"});
+  call = catalog->deregister(web(), keep());
+  for (const char* version : {"/v3", "/v3beta", "/v3alpha"})
+    calls.answer(calls.last("POST", std::string(version) + "/kv/deleterange"), 404, "no\n");
+  EXPECT_THAT(told(), Not(HasSubstr("sekrit")));
+}
+
 TEST_F(EtcdCatalogTest, AnswersQueriesFromOneReadAndOneStream) {
   make();
   open_view();
