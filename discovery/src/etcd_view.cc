@@ -14,6 +14,14 @@ using namespace std::chrono_literals;
 constexpr Duration kStreamLife = 5min;
 constexpr Duration kPulse = 20s;
 constexpr std::size_t kMaxLine = 8 * 1024 * 1024;
+
+std::string why_canceled(const EtcdWatchMessage& message) {
+  if (message.compact_revision != 0) {
+    return "the revision was compacted away, the oldest left is " +
+           std::to_string(message.compact_revision);
+  }
+  return message.cancel_reason.empty() ? "it was canceled" : message.cancel_reason.substr(0, 200);
+}
 }  // namespace
 
 EtcdView::EtcdView(Reactor& reactor, EtcdClient& client, HttpClient& streams, std::string prefix)
@@ -127,7 +135,7 @@ bool EtcdView::hear(std::string_view piece) {
     }
     if (message.value().canceled) {
       stream_error_.emplace(Errc::kUnavailable,
-                            "cannot watch etcd: the revision was compacted away");
+                            "cannot watch etcd: " + why_canceled(message.value()));
       return false;
     }
     for (const EtcdEvent& event : message.value().events) {

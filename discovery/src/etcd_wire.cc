@@ -245,6 +245,8 @@ Result<EtcdWatchMessage> decode_watch_message(std::string_view line) {
   if (root.expect_object() && result.expect_object()) {
     message.created = result.flag("created");
     message.canceled = result.flag("canceled");
+    message.compact_revision = result.quoted_number("compact_revision");
+    message.cancel_reason = result.text("cancel_reason");
     const JsonNode events = result.member("events");
     events.each_element([&](const JsonNode& event) {
       if (!event.expect_object()) return;

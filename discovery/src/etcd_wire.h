@@ -63,7 +63,9 @@ struct EtcdEvent {
 };
 struct EtcdWatchMessage {
   bool created = false;
-  bool canceled = false;  ///< also when the revision asked for was compacted away
+  bool canceled = false;
+  std::uint64_t compact_revision = 0;  ///< canceled, because what was asked for is gone below this
+  std::string cancel_reason;           ///< canceled, where etcd says why
   std::vector<EtcdEvent> events;
 };
 Result<EtcdWatchMessage> decode_watch_message(std::string_view line);

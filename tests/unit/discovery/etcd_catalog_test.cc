@@ -505,6 +505,23 @@ TEST_F(EtcdCatalogTest, ReadsAgainAfterCompactionAndNonsense) {
   open_view();
 }
 
+TEST_F(EtcdCatalogTest, SaysWhyEtcdCanceledTheWatch) {
+  make();
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {R"("compact_revision":"99")", "the revision was compacted away, the oldest left is 99"},
+      {R"("created":true,"cancel_reason":"etcdserver: permission denied")",
+       "cannot watch etcd: etcdserver: permission denied"},
+      {R"("watch_id":"-1")", "cannot watch etcd: it was canceled"}};
+  for (const auto& [fields, reason] : cases) {
+    open_view();
+    snapshot.reset();
+    call = catalog->query({"web", "", ""}, 2, 60s, keep_snapshot());
+    polls.data(polls.last("POST", "/v3/watch"), R"({"result":{"canceled":true,)" + fields + "}}\n");
+    ASSERT_TRUE(snapshot.has_value()) << fields;
+    EXPECT_THAT(snapshot->error().text(), HasSubstr(reason));
+  }
+}
+
 TEST_F(EtcdCatalogTest, SkipsValuesItCannotRead) {
   make();
   call = catalog->query({"web", "", ""}, 0, 60s, keep_snapshot());

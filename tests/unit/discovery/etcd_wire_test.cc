@@ -95,9 +95,10 @@ TEST(EtcdDecoders, ReadRealAnswers) {
                   .created);
   EXPECT_FALSE(decode_watch_message(kEvent).value().events.at(0).removed);
   EXPECT_TRUE(decode_watch_message(kRemoved).value().events.at(0).removed);
-  EXPECT_TRUE(decode_watch_message(R"({"result":{"canceled":true,"compact_revision":"7"}})")
-                  .value()
-                  .canceled);
+  const auto compacted =
+      decode_watch_message(R"({"result":{"canceled":true,"compact_revision":"7"}})");
+  EXPECT_TRUE(compacted.value().canceled);
+  EXPECT_EQ(compacted.value().compact_revision, 7u);
 }
 
 TEST(EtcdDecoders, KnowARefusalFromAnAnswer) {
