@@ -344,7 +344,8 @@ Result<HttpResponse> CurlCall::outcome(CURLcode code) {
   if (code != CURLE_OK) {
     long sys_errno = 0;
     curl_easy_getinfo(easy_, CURLINFO_OS_ERRNO, &sys_errno);
-    return Error(kind_of(code, header_size_ > 0), cannot + cause(code), static_cast<int>(sys_errno));
+    return Error(kind_of(code, header_size_ > 0), cannot + cause(code),
+                 static_cast<int>(sys_errno));
   }
   long status = 0;
   curl_easy_getinfo(easy_, CURLINFO_RESPONSE_CODE, &status);
