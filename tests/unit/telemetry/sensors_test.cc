@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "containerpilot/telemetry/agent_metrics.h"
+#include "containerpilot/telemetry/scaling.h"
 #include "support/fake_http.h"
 #include "support/fake_launcher.h"
 #include "support/log_capture.h"
@@ -96,6 +97,9 @@ TEST_F(SensorTest, RecordsWhatItReadsOnItsInterval) {
   loop_.advance(1ms);
   EXPECT_EQ(value("depth"), 5);
   EXPECT_EQ(runs("depth", "ok"), 2);
+  const std::string took = std::string(kSensorDuration) + "_sum{sensor=\"depth\"} ";
+  EXPECT_THAT(text(), HasSubstr(took));
+  EXPECT_THAT(text(), Not(HasSubstr(took + "0\n")));
   EXPECT_EQ(health(kSensorUp, "depth"), 1);
   EXPECT_EQ(health(kSensorSeries, "depth"), 1);
   EXPECT_EQ(health(kSensorLastSuccess, "depth"),
@@ -614,6 +618,21 @@ TEST_F(SensorTest, TellsHowFreshAMetricIs) {
 }
 
 // Half of a sum looks like less load: a part that is gone makes the whole stale.
+TEST_F(SensorTest, TellsTheAgeOfAScalingInputThatIsGone) {
+  ScalingSpec rule;
+  rule.service = "web";
+  rule.triggers = {{"depth", 1, ScalingScope::kService}};
+  ScalingSignals signals(loop_, registry_, &sensors_, nullptr);
+  sensors_.set({file_sensor("depth", "4")});
+  signals.set({rule});
+  loop_.advance(1s);
+  say("depth", "nonsense");
+  loop_.advance(60s);
+  ASSERT_EQ(value("depth"), std::nullopt);
+  const Labels labels = {{"service", "web"}, {"metric", "depth"}, {"scope", "service"}};
+  EXPECT_GE(value(std::string(kScalingInputAge), labels).value_or(0), 60);
+}
+
 TEST_F(SensorTest, CallsAMetricStaleWhenAPartOfItIs) {
   SensorSpec spec = file_sensor("stats", "depth{q=\"a\"} 1\ndepth{q=\"b\"} 2\nother 3\n");
   spec.format = SensorFormat::kPrometheus;
