@@ -35,7 +35,11 @@ class Supervisor::Impl final : public JobHost {
     for (JobSpec& spec : config_.jobs) jobs_.push_back(std::make_unique<Job>(context_, spec));
     reindex();
     for (std::size_t i = 0; i < jobs_.size(); ++i) jobs_[i]->activate();
-    context_.bus.publish({EventCode::kStartup, std::string(kGlobal)}, 0);
+    // After the I/O of the first turn: an entry with an initial status is with a near catalog
+    // before the first process takes its share of the machine.
+    context_.reactor.post([this] {
+      context_.bus.publish({EventCode::kStartup, std::string(kGlobal)}, 0);
+    });
   }
 
   ReloadReport apply(const SupervisorConfig& config);

@@ -36,6 +36,25 @@ TEST_F(SupervisorTest, ShutdownOfNoJobsEnds) {
   EXPECT_EQ(exit_code_, 0);
 }
 
+TEST_F(SupervisorTest, ShutdownBeforeTheStartupEventStartsNothing) {
+  SupervisorConfig config;
+  config.jobs = {job("a"), job_when("b", Trigger::Kind::kOnce, EventCode::kStartup, "global")};
+  supervisor_->start(std::move(config));
+  shutdown();
+  EXPECT_EQ(launcher_.starts("a"), 0);
+  EXPECT_EQ(launcher_.starts("b"), 0);
+  EXPECT_EQ(exit_code_, 0);
+}
+
+TEST_F(SupervisorTest, AReloadBeforeTheStartupEventStartsEachJobOnce) {
+  SupervisorConfig config;
+  config.jobs = {job("a")};
+  supervisor_->start(std::move(config));
+  reload({job("a"), job("b")});
+  EXPECT_EQ(launcher_.starts("a"), 1);
+  EXPECT_EQ(launcher_.starts("b"), 1);
+}
+
 TEST_F(SupervisorTest, WhoIgnoresTheStopSignalIsKilledAfterTheStopTimeout) {
   launcher_.on_signal([](FakeLauncher::Run&, int) {});
   JobSpec spec = job("deaf");
