@@ -1,6 +1,7 @@
 #include "metrics_link.h"
 
 #include <algorithm>
+#include <chrono>
 #include <vector>
 
 #include "containerpilot/agent/version.h"
@@ -43,8 +44,12 @@ MetricsLink::MetricsLink(Registry& registry)
         return registry;
       }()) {
   set_build_info(registry_, version(), git_hash());
-  if (auto turns = registry_.series(kLoopTurnDuration)) turns_ = std::move(turns).value();
-  if (auto lag = registry_.series(kLoopTimerLag)) lag_ = std::move(lag).value();
+  for (const auto& [handle, metric] :
+       {std::pair(&turns_, kLoopTurnDuration), std::pair(&lag_, kLoopTimerLag),
+        std::pair(&log_lines_, kLogLines), std::pair(&log_dropped_, kLogDropped),
+        std::pair(&log_suppressed_, kLogSuppressed)}) {
+    if (auto series = registry_.series(metric)) *handle = std::move(series).value();
+  }
   set_maintenance(false);
 }
 
@@ -185,12 +190,12 @@ void MetricsLink::update_catalog(bool any, bool up,
 void MetricsLink::set_maintenance(bool on) { set(kMaintenance, {}, on ? 1 : 0); }
 
 void MetricsLink::before_scrape() {
-  self_.update();
+  self_.update(std::chrono::steady_clock::now());
   const LogStats stats = log_stats();
-  for (const auto& [metric, total] :
-       {std::pair(kLogLines, stats.lines), std::pair(kLogDropped, stats.dropped),
-        std::pair(kLogSuppressed, stats.suppressed)}) {
-    static_cast<void>(registry_.record_total(metric, {}, static_cast<double>(total)));
+  for (const auto& [series, total] :
+       {std::pair(&log_lines_, stats.lines), std::pair(&log_dropped_, stats.dropped),
+        std::pair(&log_suppressed_, stats.suppressed)}) {
+    static_cast<void>(series->record_total(static_cast<double>(total)));
   }
 }
 

@@ -53,7 +53,7 @@ class MetricsLink {
 
   telemetry::Registry& registry_;
   telemetry::SelfMetrics self_;
-  telemetry::SeriesHandle turns_, lag_;
+  telemetry::SeriesHandle turns_, lag_, log_lines_, log_dropped_, log_suppressed_;
   std::map<std::pair<std::string, int>, std::vector<telemetry::SeriesHandle>> requests_;
   std::map<std::string, JobStatus> known_jobs_;
   std::set<std::string> counted_jobs_, known_entries_, known_watches_;  // have series

@@ -44,8 +44,9 @@ SelfMetrics::SelfMetrics(Registry& registry) {
   }
 }
 
-void SelfMetrics::update() const {
-  // Two threads may do this at once; the total of the slower one is then refused, which is right.
+void SelfMetrics::update(TimePoint now) {
+  TimePoint due = read_again_;
+  if (now < due || !read_again_.compare_exchange_strong(due, now + kValid)) return;
   static_cast<void>(cpu_seconds_.record_total(now_of(CLOCK_PROCESS_CPUTIME_ID)));
   if (const auto fds = count_fds(::getpid())) {
     static_cast<void>(open_fds_.record(static_cast<double>(*fds)));

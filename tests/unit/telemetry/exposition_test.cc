@@ -168,8 +168,8 @@ TEST(AgentMetrics, AreTheOnesTheReadmeLists) {
 
 TEST(AgentMetrics, TellBuildAndProcess) {
   Registry registry;
-  const SelfMetrics self(registry);
-  self.update();
+  SelfMetrics self(registry);
+  self.update(TimePoint());
   set_build_info(registry, "4.0.0", "abc");
   std::string text;
   registry.render(TextFormat::kPrometheus004, text);
@@ -179,6 +179,22 @@ TEST(AgentMetrics, TellBuildAndProcess) {
   EXPECT_GT(registry.value("process_cpu_seconds_total", {}).value(), 0);
   const double started = registry.value("process_start_time_seconds", {}).value();
   EXPECT_NEAR(started, static_cast<double>(std::time(nullptr)), 600);
+}
+
+TEST(AgentMetrics, ReadTheProcessNoMoreThanTenTimesASecond) {
+  Registry registry;
+  SelfMetrics self(registry);
+  const auto cpu = [&registry] { return registry.value("process_cpu_seconds_total", {}).value(); };
+  const TimePoint start{};
+  self.update(start);
+  const double first = cpu();
+  EXPECT_GT(first, 0);
+  const std::clock_t begin = std::clock();
+  while (std::clock() == begin) continue;  // the CPU time of this process
+  self.update(start + SelfMetrics::kValid - Duration(1));
+  EXPECT_EQ(cpu(), first);
+  self.update(start + SelfMetrics::kValid);
+  EXPECT_GT(cpu(), first);
 }
 
 TEST(AgentMetrics, ShowOneStateOfASet) {

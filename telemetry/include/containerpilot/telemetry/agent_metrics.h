@@ -1,9 +1,11 @@
 #pragma once
 
+#include <atomic>
 #include <span>
 #include <string_view>
 #include <vector>
 
+#include "containerpilot/supervisor/reactor.h"
 #include "containerpilot/telemetry/registry.h"
 
 namespace containerpilot::telemetry {
@@ -101,13 +103,17 @@ void declare_agent_metrics(Registry& registry);
 /// containerpilot_build_info{version,revision,compiler} 1 and the start time.
 void set_build_info(Registry& registry, std::string_view version, std::string_view revision);
 
-/// Brings the process_* gauges of the agent itself up to date from /proc. Any thread.
+/// Brings the process_* metrics of the agent itself up to date from /proc. Any thread.
 class SelfMetrics {
  public:
+  /// So long they stay as read: /proc costs a third of a scrape of a thousand series.
+  static constexpr Duration kValid = std::chrono::milliseconds(100);
+
   explicit SelfMetrics(Registry& registry);
-  void update() const;
+  void update(TimePoint now);
 
  private:
+  std::atomic<TimePoint> read_again_{TimePoint::min()};
   SeriesHandle cpu_seconds_, open_fds_, max_fds_, virtual_bytes_, virtual_max_bytes_,
       resident_bytes_, threads_;
 };
