@@ -125,7 +125,7 @@ class Supervisor {
   Supervisor(const Supervisor&) = delete;
   Supervisor& operator=(const Supervisor&) = delete;
 
-  /// Takes the jobs and publishes {startup, global}. Once.
+  /// Takes the jobs; {startup, global} comes after the signals and the I/O of the next turn. Once.
   void start(SupervisorConfig config);
   /// Compares by name; stops what is gone or changed, starts what is new or changed, leaves the
   /// rest alone. A job whose start event already happened starts at once.

@@ -106,7 +106,7 @@ void set_build_info(Registry& registry, std::string_view version, std::string_vi
 /// Brings the process_* metrics of the agent itself up to date from /proc. Any thread.
 class SelfMetrics {
  public:
-  /// So long they stay as read: /proc costs a third of a scrape of a thousand series.
+  /// So long they stay as read: /proc costs a quarter of a scrape of a thousand series.
   static constexpr Duration kValid = std::chrono::milliseconds(100);
 
   explicit SelfMetrics(Registry& registry);
