@@ -201,8 +201,8 @@ def watch():
 
 
 def until_passing(binary, jobs):
-    """Seconds from the exec of the agent to the catalog's word that the last of them is there; only then is it asked whether
-    all are, because two cores are all that the agent has, too."""
+    """Seconds from the exec of the agent. The catalog says when the last of them is there; only then is it asked for the
+    others, because two cores are all that the agent has, too."""
     with Catalog() as catalog:
         health = f"/v1/health/service/{jobs[-1]['name']}?passing=1&wait=60s&index="
         index = catalog.ask("GET", health).headers["X-Consul-Index"]

@@ -36,6 +36,18 @@ TEST_F(SupervisorTest, ShutdownOfNoJobsEnds) {
   EXPECT_EQ(exit_code_, 0);
 }
 
+/// Entries with an initial status go to the catalog in that turn.
+TEST_F(SupervisorTest, NoProcessIsMadeInTheFirstTurn) {
+  SupervisorConfig config;
+  config.jobs = {job("a")};
+  supervisor_->start(std::move(config));
+  int in_first_turn = -1;
+  loop_.post([&] { in_first_turn = launcher_.starts("a"); });
+  loop_.settle();
+  EXPECT_EQ(in_first_turn, 0);
+  EXPECT_EQ(launcher_.starts("a"), 1);
+}
+
 TEST_F(SupervisorTest, ShutdownBeforeTheStartupEventStartsNothing) {
   SupervisorConfig config;
   config.jobs = {job("a"), job_when("b", Trigger::Kind::kOnce, EventCode::kStartup, "global")};

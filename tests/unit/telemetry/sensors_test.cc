@@ -617,7 +617,6 @@ TEST_F(SensorTest, TellsHowFreshAMetricIs) {
   EXPECT_FALSE(sensors_.freshness("other"));
 }
 
-// Half of a sum looks like less load: a part that is gone makes the whole stale.
 TEST_F(SensorTest, TellsTheAgeOfAScalingInputThatIsGone) {
   ScalingSpec rule;
   rule.service = "web";
@@ -633,6 +632,7 @@ TEST_F(SensorTest, TellsTheAgeOfAScalingInputThatIsGone) {
   EXPECT_GE(value(std::string(kScalingInputAge), labels).value_or(0), 60);
 }
 
+// Half of a sum looks like less load: a part that is gone makes the whole stale.
 TEST_F(SensorTest, CallsAMetricStaleWhenAPartOfItIs) {
   SensorSpec spec = file_sensor("stats", "depth{q=\"a\"} 1\ndepth{q=\"b\"} 2\nother 3\n");
   spec.format = SensorFormat::kPrometheus;
